@@ -1,0 +1,21 @@
+import { defineConfig } from 'rolldown'
+
+export default defineConfig({
+  input: { main: 'src/main.ts' },
+  platform: 'node',
+  // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
+  external: ['fsevents'],
+  output: {
+    dir: 'dist',
+    format: 'esm',
+    cleanDir: true,
+    entryFileNames: '[name].js',
+    // A wing's chunk is named for its room: src/devserver/start.ts → devserver.js.
+    chunkFileNames: ({ facadeModuleId }) => {
+      const room = /src\/(\w+)\/start\.ts$/.exec(facadeModuleId ?? '')?.[1]
+      return room === undefined ? '[name].js' : `${room}.js`
+    },
+    minify: 'dce-only',
+    banner: (chunk) => (chunk.isEntry ? '#!/usr/bin/env node' : ''),
+  },
+})

@@ -1,0 +1,95 @@
+import { IdentityError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
+
+/** Claims as the token states them. Nothing here was verified: that is Conjur's work. */
+export type Claims = Readonly<Record<string, unknown>>
+
+/** The JWT that the platform issues to this workload, read but not trusted. */
+export interface PlatformToken {
+  readonly secret: Secret
+  readonly header: Claims
+  readonly claims: Claims
+  /** When the token ends, in epoch milliseconds by the issuer's clock; undefined if it does not say. */
+  readonly expiresAt: number | undefined
+}
+
+/**
+ * Where the platform token comes from.
+ *
+ * `token` reads it afresh at every call; it rejects with an {@link IdentityError} whose code tells
+ * absent, not ready, refused, expired and malformed apart. Nothing is cached here.
+ */
+export interface IdentitySource {
+  readonly name: string
+  token(signal: AbortSignal): Promise<PlatformToken>
+  /** Files whose change is worth a new login; empty where there is none. */
+  readonly watched: readonly string[]
+}
+
+/** Names the place a token came from, for messages. */
+export interface TokenOrigin {
+  /** Such as `/var/run/secrets/…/token` or `the metadata service`. */
+  readonly from: string
+  /** Epoch milliseconds; only expiry is compared with it. */
+  readonly now: number
+}
+
+const LONGEST_TOKEN = 16 * 1024
+
+/**
+ * Reads a JWT without trusting it: three parts, JSON header and payload, not expired. No more is
+ * asked of it here; what Conjur may dislike about a token is said when Conjur refuses it.
+ */
+export function readPlatformToken(text: string, origin: TokenOrigin): PlatformToken {
+  const token = text.trim()
+  if (token === '') throw malformed(origin, 'is empty')
+  if (token.length > LONGEST_TOKEN) throw malformed(origin, 'is longer than 16 KiB')
+  const parts = token.split('.')
+  const [first, second, third] = parts
+  if (parts.length !== 3 || !first || !second || !third) {
+    throw malformed(origin, 'is no JWT: it has not three parts separated by dots')
+  }
+  const header = readPart(first)
+  const claims = readPart(second)
+  if (header === undefined || claims === undefined) {
+    throw malformed(origin, 'is no JWT: its header or payload is not JSON')
+  }
+  const expiresAt = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : undefined
+  if (expiresAt !== undefined && expiresAt <= origin.now) throw expired(origin, expiresAt)
+  return { secret: new Secret(token), header, claims, expiresAt }
+}
+
+function readPart(part: string): Claims | undefined {
+  if (!/^[\w=-]+$/.test(part)) return undefined
+  try {
+    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
+    return isRecord(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function malformed(origin: TokenOrigin, what: string): IdentityError {
+  return new IdentityError('IDENTITY_MALFORMED', `the platform token from ${origin.from} ${what}`, {
+    hint: `look at what writes ${origin.from}; it must hold one JWT and nothing else`,
+    retryable: true,
+    facts: { from: origin.from },
+  })
+}
+
+function expired(origin: TokenOrigin, expiresAt: number): IdentityError {
+  const seconds = Math.round((origin.now - expiresAt) / 1000)
+  return new IdentityError(
+    'IDENTITY_EXPIRED',
+    `the platform token from ${origin.from} expired ${seconds} s ago`,
+    {
+      hint: 'compare the clock of this machine with the issuer (date -u), then see why the token is not renewed',
+      retryable: true,
+      facts: { from: origin.from, expiredSecondsAgo: seconds },
+    },
+  )
+}

@@ -1,0 +1,37 @@
+import { parseArguments } from './cli/args.ts'
+import type { CommandName } from './cli/commands.ts'
+import { exitCode, report } from './cli/report.ts'
+import type { Invocation } from './core/invocation.ts'
+
+/**
+ * The front door: one command line → one wing, loaded only when it is asked for → one exit code.
+ * Signals and the environment are the wings' affair; here nothing is decided but where to go.
+ */
+async function main(): Promise<number> {
+  const invocation = parseArguments(process.argv.slice(2), process.env)
+  const wing = await open(invocation)
+  return wing(invocation)
+}
+
+type Wing = (invocation: Invocation) => Promise<number>
+
+async function open(invocation: Invocation<CommandName>): Promise<Wing> {
+  switch (invocation.command) {
+    case 'run':
+    case 'init':
+    case 'sidecar':
+      return (await import('./agent/start.ts')).start
+    case 'help':
+    case 'version':
+      return (await import('./cli/help.ts')).help
+    default:
+      return invocation.command satisfies never
+  }
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  process.stderr.write(report(error))
+  process.exitCode = exitCode(error)
+}

@@ -1,0 +1,42 @@
+import type { Secret } from '../core/secret.ts'
+
+/**
+ * What one pass knows, for every output alike.
+ *
+ * A variable that was asked for is in `values`, or in `unknown`, or in neither: then the server
+ * said for certain, and twice, that there is none for us (P4), and its entry may go.
+ */
+export interface Snapshot {
+  /** The access token's JSON text. */
+  readonly accessToken: Secret
+  /** By variable id. */
+  readonly values: ReadonlyMap<string, Secret>
+  /** Variables of which nothing certain was learnt: what an output holds of them stays as it is. */
+  readonly unknown: ReadonlySet<string>
+}
+
+/** What became of one file, Secret or token in a pass. */
+export interface Published {
+  /** The name a report shows: a file's path relative to its directory. */
+  readonly name: string
+  /** The format, or `token`. */
+  readonly kind: string
+  /** How many values it holds. */
+  readonly values: number
+  /** The permission bits of a file. */
+  readonly mode?: number
+  readonly bytes?: number
+  /** written: new or changed · same: nothing touched · kept: left as it was · removed · missing: never written yet. */
+  readonly state: 'written' | 'same' | 'kept' | 'removed' | 'missing'
+}
+
+/**
+ * Something that receives what a pass brought.
+ *
+ * `publish` rejects with an OutputError and leaves the last good state; aborting `signal` before
+ * the decisive step does the same.
+ */
+export interface Output {
+  readonly name: string
+  publish(snapshot: Snapshot, signal: AbortSignal): Promise<readonly Published[]>
+}
