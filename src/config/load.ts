@@ -1,0 +1,184 @@
+import { readGroups, type SecretGroup, type Templates } from './groups.ts'
+import { configError, missing, problemOf, type Note, type Problem } from './problems.ts'
+import { reader, type Take } from './reader.ts'
+import { settings } from './settings.ts'
+import { gather, type Given, type Raw, type Sources } from './sources.ts'
+import { distantStrangers, strangers } from './strangers.ts'
+import type { AuthenticatorName } from './trust.ts'
+import { readConjur, readIdentity, type IdentityConfig } from './connection.ts'
+
+/** Everything the agent was told, checked and frozen. Times are milliseconds. */
+export interface AgentConfig {
+  readonly mode: 'init' | 'application' | 'sidecar' | 'standalone'
+  readonly conjur: {
+    /** Where values are read. */
+    readonly applianceUrl: URL
+    /** Where logins go; the same unless CONJUR_AUTHN_URL names another server. */
+    readonly authnBaseUrl: URL
+    readonly account: string
+    readonly authenticator: AuthenticatorName
+    readonly login: string | undefined
+    /** PEM text, or a file to read at each connection; neither: the public roots. */
+    readonly ca: { readonly pem: string } | { readonly file: string } | undefined
+    readonly timeoutMs: number
+    readonly renewAfterMs: number | undefined
+  }
+  readonly identity: IdentityConfig
+  readonly groups: readonly SecretGroup[]
+  readonly secretsDirectory: string
+  readonly publish: 'set' | 'each'
+  readonly requireTmpfs: 'true' | 'warn' | 'false'
+  readonly formatCompatibility: 'none' | 'secrets-provider'
+  readonly accessTokenFile: {
+    readonly path: string
+    readonly named: boolean
+    readonly encoding: 'json' | 'base64'
+  }
+  /** Undefined: values are read once. */
+  readonly refreshIntervalMs: number | undefined
+  readonly retry: { readonly countLimit: number; readonly intervalMs: number }
+  readonly removeDeleted: boolean
+  readonly statusDirectory: string
+  readonly statusListen: { readonly host: string; readonly port: number } | 'off'
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** What the log says once about this configuration. */
+  readonly notes: readonly Note[]
+  /** How many settings came from where, for a report's first line. */
+  readonly counts: Readonly<Record<Raw['from'], number>>
+}
+
+/** What was given to the process, and the mode its sub-command asks for, which beats every setting. */
+export interface LoadInput extends Given {
+  readonly mode?: AgentConfig['mode']
+  readonly templateExists?: Templates['exists']
+  /** What an output finds wrong with a group, beyond its form. */
+  readonly checkGroup?: (group: SecretGroup) => readonly string[]
+}
+
+/**
+ * Reads a whole configuration.
+ *
+ * Throws one ConfigError that lists every problem (P6), each with the name and place the user
+ * typed; nothing has been sent by then.
+ */
+export async function loadConfig(input: LoadInput): Promise<AgentConfig> {
+  const found = gather(input)
+  const problems: Problem[] = [...strangers(found)]
+  const notes: Note[] = [...distantStrangers(found)]
+  const take = reader(found, { problems, notes })
+
+  const logLevel = take(settings.logLevel)
+  const debug = take(settings.debugLogging)
+  if (debug === true)
+    notes.push({ level: 'warn', text: 'DEBUG is deprecated; write LOG_LEVEL=debug' })
+  const conjur = readConjur(take, { found, problems })
+  const identity = readIdentity(take, {
+    authenticator: conjur.authenticator,
+    environment: input.environment,
+    problems,
+  })
+  const secretsDirectory = take(settings.secretsDirectory)
+  const read = await readGroups(found.groups, {
+    directory: take(settings.templatesDirectory),
+    exists: input.templateExists ?? (() => false),
+  })
+  problems.push(...read.problems)
+  notes.push(...read.notes)
+  for (const group of read.groups) {
+    const [raw] = found.groups.get(group.name)?.get('secrets') ?? []
+    if (raw === undefined) continue
+    problems.push(...(input.checkGroup?.(group) ?? []).map((what) => problemOf(raw, what)))
+  }
+  if (take(settings.secretsDestination) === 'k8s_secrets') {
+    problems.push(
+      missing(
+        'SECRETS_DESTINATION',
+        'k8s_secrets is not in this version; write file and name a group',
+      ),
+    )
+  }
+  take(settings.k8sSecrets)
+  const mode =
+    input.mode ?? take(settings.containerMode) ?? (read.groups.length > 0 ? 'init' : 'sidecar')
+  if (mode === 'standalone') {
+    problems.push(
+      missing('CONTAINER_MODE', 'standalone is not in this version; write init or sidecar'),
+    )
+  }
+  const refresh = readRefresh(take, { mode, found, problems })
+  const tokenFileRaw = found.settings.get('authnTokenFile')
+  const config = {
+    mode,
+    groups: read.groups,
+    secretsDirectory,
+    publish: take(settings.publish),
+    requireTmpfs: take(settings.requireTmpfs),
+    formatCompatibility: take(settings.formatCompatibility),
+    accessTokenFile: {
+      path: take(settings.authnTokenFile),
+      named: tokenFileRaw !== undefined || read.groups.length === 0,
+      encoding: take(settings.tokenEncoding),
+    },
+    refreshIntervalMs: refresh,
+    retry: {
+      countLimit: take(settings.retryCountLimit),
+      intervalMs: take(settings.retryIntervalSec) * 1000,
+    },
+    removeDeleted: take(settings.removeDeletedSecretsEnabled),
+    statusDirectory: take(settings.statusDirectory),
+    statusListen: take(settings.statusListen),
+    logLevel: debug === true ? ('debug' as const) : logLevel,
+  }
+  const { applianceUrl, authnBaseUrl, account, authenticator } = conjur
+  if (
+    problems.length > 0 ||
+    applianceUrl === undefined ||
+    authnBaseUrl === undefined ||
+    account === undefined ||
+    authenticator === undefined
+  ) {
+    throw configError(problems)
+  }
+  return Object.freeze({
+    ...config,
+    conjur: { ...conjur, applianceUrl, authnBaseUrl, account, authenticator },
+    identity,
+    notes,
+    counts: countOrigins(found),
+  })
+}
+
+interface RefreshContext {
+  readonly mode: AgentConfig['mode']
+  readonly found: Sources
+  readonly problems: Problem[]
+}
+
+const DEFAULT_REFRESH_MS = 300_000
+
+/** A sidecar refreshes unless told not to; a pass that ends has no interval, whatever the pod says. */
+function readRefresh(take: Take, { mode, found, problems }: RefreshContext): number | undefined {
+  const enabled = take(settings.secretsRefreshEnabled)
+  const interval = take(settings.secretsRefreshInterval)
+  const [contradiction] = found.settings.get('secretsRefreshInterval') ?? []
+  if (enabled === false && typeof interval === 'number' && contradiction !== undefined) {
+    problems.push(problemOf(contradiction, 'is set although refreshing is switched off'))
+  }
+  if (mode === 'init' || mode === 'application') return undefined
+  if (enabled === false || interval === 'off') return undefined
+  return interval ?? DEFAULT_REFRESH_MS
+}
+
+function countOrigins(found: Sources): AgentConfig['counts'] {
+  const strongest = [
+    ...[...found.settings.values()].map(([raw]) => raw),
+    ...[...found.groups.values()].flatMap((fields) => [...fields.values()].map(([raw]) => raw)),
+  ]
+  const count = (from: Raw['from']): number => strongest.filter((raw) => raw?.from === from).length
+  return {
+    flag: count('flag'),
+    annotation: count('annotation'),
+    environment: count('environment'),
+    file: count('file'),
+  }
+}

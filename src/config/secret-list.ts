@@ -1,0 +1,146 @@
+/** One variable of a secret group, as the list names it. */
+export interface Entry {
+  readonly alias: string
+  readonly variableId: string
+  readonly contentType: 'text' | 'base64'
+  /** A required variable without a value is an error; an optional one is left out. */
+  readonly required: boolean
+  /** Written where an optional variable has no value. */
+  readonly default?: string
+}
+
+/** A group's list, read: its entries, or all that the host can see, and what is wrong with it. */
+export interface SecretList {
+  readonly entries: readonly Entry[]
+  /** The list is `"*"`: every variable under the policy path. */
+  readonly fetchAll?: 'text' | 'base64'
+  /** Each names the place: `line 2 …`. */
+  readonly problems: readonly string[]
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Reads the list of a secret group: YAML text, or what a config file holds in its place.
+ * Every scalar counts as text, so that an alias `no` or a path `123` means what it says.
+ */
+export async function parseSecretList(source: unknown): Promise<SecretList> {
+  const list = typeof source === 'string' ? await parseYaml(source) : { value: source }
+  if ('problem' in list) return { entries: [], problems: [list.problem], warnings: [] }
+  if (list.value === '*') return { entries: [], fetchAll: 'text', problems: [], warnings: [] }
+  if (!Array.isArray(list.value) || list.value.length === 0) {
+    return {
+      entries: [],
+      problems: ['is no YAML list such as "- apps/web/db-password"'],
+      warnings: [],
+    }
+  }
+  const items: readonly unknown[] = list.value
+  const entries: Entry[] = []
+  const problems: string[] = []
+  const warnings: string[] = []
+  let fetchAll: SecretList['fetchAll']
+  for (const [index, item] of items.entries()) {
+    const place = `entry ${index + 1}`
+    const read = readItem(item)
+    if (typeof read === 'string') problems.push(`${place} ${read}`)
+    else if (read.entry.alias === '*') fetchAll = read.entry.contentType
+    else entries.push(read.entry)
+    if (typeof read !== 'string' && read.warning !== undefined)
+      warnings.push(`${place} ${read.warning}`)
+  }
+  if (fetchAll !== undefined && entries.length > 0) {
+    problems.push('holds "*" beside other entries; "*" already means all of them')
+  }
+  for (const [index, entry] of entries.entries()) {
+    const first = entries.findIndex((other) => other.alias === entry.alias)
+    if (first < index) {
+      problems.push(`entry ${index + 1} has the alias ${entry.alias} of entry ${first + 1}`)
+    }
+  }
+  return { entries, problems, warnings, ...(fetchAll === undefined ? {} : { fetchAll }) }
+}
+
+/** The lists that people write: one scalar, or one `alias: path`, a line. They need no YAML parser. */
+const PLAIN_LINE = /^[ \t]*- ([\w./-]+)(?:: ([\w./-]+))?[ \t]*$/
+
+async function parseYaml(text: string): Promise<{ value: unknown } | { problem: string }> {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const plain = lines.map((line) => PLAIN_LINE.exec(line))
+  const indent = lines.map((line) => line.indexOf('-'))
+  if (plain.every((match) => match !== null) && new Set(indent).size <= 1) {
+    return {
+      value: plain.map(([, first = '', second]) =>
+        second === undefined ? first : { [first]: second },
+      ),
+    }
+  }
+  const { parseDocument } = await import('yaml')
+  const document = parseDocument(text, { schema: 'failsafe', prettyErrors: false })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const line = text.slice(0, error.pos[0]).split('\n').length
+    return {
+      problem: `is not YAML: line ${line}, ${error.code.toLowerCase().replaceAll('_', ' ')}`,
+    }
+  }
+  return { value: document.toJS({ maxAliasCount: 0 }) }
+}
+
+/** The keys that may stand beside an alias; every other key is an alias. */
+const BESIDE: readonly string[] = ['content-type', 'required', 'default']
+
+function readItem(item: unknown): { entry: Entry; warning?: string } | string {
+  if (typeof item === 'string') return readPath(item, { path: item })
+  if (typeof item !== 'object' || item === null || Array.isArray(item)) {
+    return 'is neither a path nor alias: path'
+  }
+  const pairs: readonly (readonly [string, unknown])[] = Object.entries(item)
+  const aliases = pairs.length === 1 ? pairs : pairs.filter(([key]) => !BESIDE.includes(key))
+  const [named, second] = aliases
+  if (named === undefined) return 'names no variable'
+  if (second !== undefined) {
+    return `has two aliases, ${named[0]} and ${second[0]}; give each an entry of its own`
+  }
+  const beside = new Map<string, string>()
+  for (const [key, value] of pairs) {
+    if (key === named[0]) continue
+    if (!isScalar(value)) return `has a ${key} that is no text`
+    beside.set(key, String(value))
+  }
+  const [alias, path] = named
+  if (!isScalar(path)) return `has no path behind ${alias}`
+  return readPath(alias, { path: String(path), beside })
+}
+
+function readPath(
+  name: string,
+  { path, beside }: { path: string; beside?: ReadonlyMap<string, string> },
+): { entry: Entry; warning?: string } | string {
+  const last = path.slice(path.lastIndexOf('/') + 1)
+  if (path === '' || name === '') return 'has an empty path or alias'
+  if (last === '') return `has the path ${path}, which ends in /`
+  if (last.length > 126) return `has a path whose last part is longer than 126 characters`
+  const contentType = beside?.get('content-type')?.toLowerCase() ?? 'text'
+  const fallback = beside?.get('default')
+  const required = beside?.get('required')?.toLowerCase()
+  if (required !== undefined && required !== 'true' && required !== 'false') {
+    return `has required: ${required}; it is true or false`
+  }
+  if (required === 'true' && fallback !== undefined) {
+    return 'is required and has a default; leave one of them out'
+  }
+  const entry: Entry = {
+    alias: beside === undefined ? (path === '*' ? '*' : last) : name,
+    variableId: path,
+    contentType: contentType === 'base64' ? 'base64' : 'text',
+    required: required !== 'false' && fallback === undefined,
+    ...(fallback === undefined ? {} : { default: fallback }),
+  }
+  return contentType === 'text' || contentType === 'base64'
+    ? { entry }
+    : { entry, warning: `has the content-type ${contentType}; it is read as text` }
+}
+
+function isScalar(value: unknown): value is string | number | boolean {
+  return typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
+}

@@ -1,0 +1,96 @@
+import { parseDuration } from './duration.ts'
+
+/** A text that a setting does not take, and why: the end of a sentence that begins with the text. */
+export class Unfit {
+  readonly reason: string
+
+  constructor(reason: string) {
+    this.reason = reason
+  }
+}
+
+/** One row of the settings table. */
+export interface Setting<T> {
+  /** The environment variable; the incumbents' name where they have one. */
+  readonly env: string
+  /** The annotation without `conjur.org/`; absent for trust settings, which belong to the administrator (P8). */
+  readonly annotation?: string
+  /** What is read where nobody set it, written as a user would write it. */
+  readonly default?: string
+  /** A value that shows the shape, for help and docs. */
+  readonly example: string
+  /** One sentence: what the setting is for. */
+  readonly help: string
+  /** Makes the value of a trimmed, non-empty text. */
+  readonly parse: (text: string) => T | Unfit
+}
+
+export function text(value: string): string {
+  return value
+}
+
+export function boolean(value: string): boolean | Unfit {
+  if (/^(true|yes|on|y|1|t)$/i.test(value)) return true
+  if (/^(false|no|off|n|0|f)$/i.test(value)) return false
+  return new Unfit('is neither true nor false')
+}
+
+export function integer(min: number, max: number): (value: string) => number | Unfit {
+  return (value) => {
+    const number = /^-?\d+$/.test(value) ? Number(value) : Number.NaN
+    return number >= min && number <= max
+      ? number
+      : new Unfit(`is not a whole number from ${min} to ${max}`)
+  }
+}
+
+export function oneOf<const Choice extends string>(
+  choices: readonly Choice[],
+): (value: string) => Choice | Unfit {
+  return (value) =>
+    choices.find((choice) => choice === value.toLowerCase()) ??
+    new Unfit(`is not one of ${choices.join(', ')}`)
+}
+
+export function duration(value: string): number | Unfit {
+  return parseDuration(value) ?? new Unfit('is no duration such as 30s, 5m or 1h30m')
+}
+
+/** A duration of at least a second, or `off`. */
+export function interval(value: string): number | 'off' | Unfit {
+  if (value.toLowerCase() === 'off') return 'off'
+  const ms = parseDuration(value)
+  if (ms === undefined) return new Unfit('is no duration such as 30s or 5m, nor off')
+  return ms >= 1000 ? ms : new Unfit('is shorter than 1s')
+}
+
+export function httpsUrl(value: string): URL | Unfit {
+  if (!URL.canParse(value)) return new Unfit('is no URL such as https://conjur.example.com')
+  const url = new URL(value)
+  if (url.protocol !== 'https:') return new Unfit('is not https')
+  if (url.username !== '' || url.password !== '') return new Unfit('holds a user name or password')
+  if (url.search !== '' || url.hash !== '') return new Unfit('holds a query or fragment')
+  return url
+}
+
+export function absolutePath(value: string): string | Unfit {
+  if (value.includes('\0')) return new Unfit('holds a NUL')
+  return value.startsWith('/') ? value : new Unfit('is not an absolute path')
+}
+
+/** Comma-separated words, white space and empty ones dropped. */
+export function list(value: string): readonly string[] {
+  return value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}
+
+/** `HOST:PORT`, or `off`. */
+export function listenAddress(value: string): { host: string; port: number } | 'off' | Unfit {
+  if (value.toLowerCase() === 'off') return 'off'
+  const match = /^(\[[0-9a-fA-F:]+\]|[^:\s]*):(\d{1,5})$/.exec(value)
+  const port = Number(match?.[2])
+  if (match === null || port > 65_535) return new Unfit('is neither HOST:PORT nor off')
+  return { host: (match[1] ?? '').replaceAll(/[[\]]/g, ''), port }
+}
