@@ -6,6 +6,7 @@ export type Claims = Readonly<Record<string, unknown>>
 
 /** The JWT that the platform issues to this workload, read but not trusted. */
 export interface PlatformToken {
+  readonly kind: 'jwt'
   readonly secret: Secret
   readonly header: Claims
   readonly claims: Claims
@@ -26,10 +27,18 @@ export interface IdentitySource {
   readonly watched: readonly string[]
 }
 
+/** What a source needs of time: epoch milliseconds, and a wait that ends early, with its reason, when the signal aborts. */
+export interface Clock {
+  now(): number
+  sleep(ms: number, signal: AbortSignal): Promise<void>
+}
+
 /** Names the place a token came from, for messages. */
 export interface TokenOrigin {
   /** Such as `/var/run/secrets/…/token` or `the metadata service`. */
   readonly from: string
+  /** What to look at if it is unusable; by default, whatever writes that place. */
+  readonly hint?: string
   /** Epoch milliseconds; only expiry is compared with it. */
   readonly now: number
 }
@@ -56,7 +65,7 @@ export function readPlatformToken(text: string, origin: TokenOrigin): PlatformTo
   }
   const expiresAt = typeof claims['exp'] === 'number' ? claims['exp'] * 1000 : undefined
   if (expiresAt !== undefined && expiresAt <= origin.now) throw expired(origin, expiresAt)
-  return { secret: new Secret(token), header, claims, expiresAt }
+  return { kind: 'jwt', secret: new Secret(token), header, claims, expiresAt }
 }
 
 function readPart(part: string): Claims | undefined {
@@ -75,7 +84,8 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 
 function malformed(origin: TokenOrigin, what: string): IdentityError {
   return new IdentityError('IDENTITY_MALFORMED', `the platform token from ${origin.from} ${what}`, {
-    hint: `look at what writes ${origin.from}; it must hold one JWT and nothing else`,
+    hint:
+      origin.hint ?? `look at what writes ${origin.from}; it must hold one JWT and nothing else`,
     retryable: true,
     facts: { from: origin.from },
   })

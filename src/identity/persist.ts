@@ -1,0 +1,61 @@
+import type { IdentityError } from '../core/errors.ts'
+import type { Clock } from './source.ts'
+
+/** How long a source goes on asking a platform that is not ready yet, and how it tells. */
+export interface Patience {
+  readonly clock: Clock
+  /** From the call to the last try, in milliseconds; a platform may need minutes after its first boot. */
+  readonly budgetMs: number
+  /** 0 to 1; spreads the waits of machines that start together. */
+  readonly random?: () => number
+  /** Told before each wait. */
+  readonly onRetry?: (reason: IdentityError, waitMs: number) => void
+}
+
+/** A row of a vendor's retry table. */
+export interface RetryRule {
+  /** The waits in turn, in milliseconds; the last one repeats. */
+  readonly waitsMs: readonly number[]
+  /** How many retries in all; without it, as the budget allows. */
+  readonly retries?: number
+  /** Goes on at least this long after the first such answer, whatever the budget. */
+  readonly atLeastMs?: number
+}
+
+/** What one try came to: what was asked for, or why not and by which rule it is tried again, if by any. */
+export type Outcome<T> =
+  | { readonly value: T }
+  | { readonly error: IdentityError; readonly again?: RetryRule }
+
+/**
+ * Tries until there is a value, an answer that no waiting cures, or the budget is spent; then the
+ * last error is thrown. Aborting `signal` ends a wait at once, with the signal's reason.
+ */
+export async function persist<T>(
+  patience: Patience,
+  signal: AbortSignal,
+  attempt: () => Promise<Outcome<T>>,
+): Promise<T> {
+  const { clock, random = Math.random } = patience
+  const endsAt = clock.now() + patience.budgetMs
+  const history = new Map<RetryRule, { retries: number; readonly since: number }>()
+  for (;;) {
+    signal.throwIfAborted()
+    const outcome = await attempt()
+    if ('value' in outcome) return outcome.value
+    const { error, again } = outcome
+    if (again === undefined) throw error
+
+    const past = history.get(again) ?? { retries: 0, since: clock.now() }
+    history.set(again, past)
+    if (past.retries === (again.retries ?? Infinity)) throw error
+
+    const base = again.waitsMs[Math.min(past.retries, again.waitsMs.length - 1)] ?? 0
+    const wait = Math.max(base * (1 + random() / 4), error.retryAfterMs ?? 0)
+    const mayWaitUntil = Math.max(endsAt, past.since + (again.atLeastMs ?? 0))
+    if (clock.now() + wait > mayWaitUntil) throw error
+    past.retries += 1
+    patience.onRetry?.(error, wait)
+    await clock.sleep(wait, signal)
+  }
+}
