@@ -1,0 +1,85 @@
+import { open, type FileHandle } from 'node:fs/promises'
+
+import { IdentityError } from '../core/errors.ts'
+import { readPlatformToken, type Clock, type IdentitySource } from './source.ts'
+
+export interface ProjectedTokenOptions {
+  readonly path: string
+  /** The setting that names the path, for hints. */
+  readonly setting?: string
+  readonly clock: Pick<Clock, 'now'>
+}
+
+/** The service-account token that the kubelet projects into the pod as a file. */
+export function projectedToken(options: ProjectedTokenOptions): IdentitySource {
+  const { path, clock, setting = 'CONJUR_JWT_TOKEN_PATH' } = options
+  return {
+    name: 'projected-token',
+    watched: [path],
+    async token(signal) {
+      signal.throwIfAborted()
+      const text = await readTokenFile(path, setting)
+      return readPlatformToken(text, {
+        from: path,
+        now: clock.now(),
+        hint: `mount a projected serviceAccountToken there, or name its path in ${setting}`,
+      })
+    },
+  }
+}
+
+/** One byte more than the longest token: a file that fills it is refused for its length, unread. */
+const READ_LIMIT = 16 * 1024 + 1
+
+/**
+ * The text of a file that holds a token. Rejects with IDENTITY_ABSENT where there is no such file,
+ * with IDENTITY_REFUSED where it may not be read; the hint names `setting`.
+ */
+export async function readTokenFile(path: string, setting: string): Promise<string> {
+  // The kubelet swaps `..data`, it never rewrites the token file: an open handle would keep
+  // reading the old token. Hence a fresh open for each authentication.
+  let file: FileHandle | undefined
+  try {
+    file = await open(path, 'r')
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_LIMIT), 0, READ_LIMIT, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } catch (cause) {
+    throw unreadable({ path, setting, cause })
+  } finally {
+    await file?.close()
+  }
+}
+
+function unreadable(about: { path: string; setting: string; cause: unknown }): IdentityError {
+  const { path, setting, cause } = about
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown'
+  const details = { cause, facts: { path, setting, reason: code } }
+  switch (code) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+      return new IdentityError('IDENTITY_ABSENT', `there is no token file ${path}`, {
+        ...details,
+        hint: `mount the token there, or name its path in ${setting} (ls -l ${path})`,
+      })
+    case 'EACCES':
+    case 'EPERM':
+      return new IdentityError(
+        'IDENTITY_REFUSED',
+        `the token file ${path} may not be read (${code})`,
+        {
+          ...details,
+          hint: `let this user read it: set the pod's securityContext.fsGroup (ls -ln ${path}; id)`,
+        },
+      )
+    default:
+      return new IdentityError(
+        'IDENTITY_MALFORMED',
+        `the token file ${path} cannot be read (${code})`,
+        {
+          ...details,
+          hint: `${setting} must name a file that holds one JWT (ls -l ${path})`,
+          retryable: true,
+        },
+      )
+  }
+}

@@ -1,0 +1,146 @@
+import { chmod, mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { expect, test } from 'vitest'
+
+import { projectedToken } from '../../src/identity/projected-token.ts'
+import { fakeClock } from '../support/fake-clock.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { serviceAccountClaims, tokenMaker } from '../support/token-maker.ts'
+
+const clock = fakeClock()
+const maker = await tokenMaker()
+const signal = new AbortController().signal
+
+test('a projected token is read with its claims and its end', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  const jwt = await maker.make(serviceAccountClaims())
+  await writeFile(path, jwt)
+
+  const token = await projectedToken({ path, clock }).token(signal)
+
+  expect(token.secret.text()).toBe(jwt)
+  expect(token.claims['sub']).toBe('system:serviceaccount:shop:web')
+  expect(token.header['kid']).toBe('key-1')
+  expect(token.expiresAt).toBe(clock.now() + 3_600_000)
+})
+
+test('P10: a token that the kubelet replaced is read afresh at the next call', async () => {
+  await using directory = await temporaryDirectory()
+  const [first, second] = [await maker.make({ jti: '1' }), await maker.make({ jti: '2' })]
+  for (const [version, jwt] of [
+    ['..1', first],
+    ['..2', second],
+  ] as const) {
+    await mkdir(join(directory.path, version))
+    await writeFile(join(directory.path, version, 'token'), jwt)
+  }
+  await symlink('..1', join(directory.path, '..data'))
+  const source = projectedToken({ path: join(directory.path, '..data', 'token'), clock })
+  const before = await source.token(signal)
+
+  await symlink('..2', join(directory.path, '..data_tmp'))
+  await rename(join(directory.path, '..data_tmp'), join(directory.path, '..data'))
+  const after = await source.token(signal)
+
+  expect(before.secret.text()).toBe(first)
+  expect(after.secret.text()).toBe(second)
+})
+
+test('white space around the token is no part of it', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  const jwt = await maker.make()
+  await writeFile(path, `  ${jwt}\n\n`)
+
+  const token = await projectedToken({ path, clock }).token(signal)
+
+  expect(token.secret.text()).toBe(jwt)
+})
+
+test('a missing file is IDENTITY_ABSENT and names the setting', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+
+  const error = await projectedToken({ path, clock })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_ABSENT',
+    message: `there is no token file ${path}`,
+    hint: `mount the token there, or name its path in CONJUR_JWT_TOKEN_PATH (ls -l ${path})`,
+    retryable: false,
+  })
+})
+
+test('an expired token is IDENTITY_EXPIRED and says for how long', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  await writeFile(path, await maker.make({ exp: clock.now() / 1000 - 90 }))
+
+  const error = await projectedToken({ path, clock })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_EXPIRED',
+    message: `the platform token from ${path} expired 90 s ago`,
+    retryable: true,
+  })
+})
+
+test.each([
+  ['', 'is empty'],
+  ['garbage', 'is no JWT: it has not three parts separated by dots'],
+  ['a.b', 'is no JWT: it has not three parts separated by dots'],
+  ['a.b.', 'is no JWT: it has not three parts separated by dots'],
+  ['a.b.c', 'is no JWT: its header or payload is not JSON'],
+  ['W10.W10.c', 'is no JWT: its header or payload is not JSON'],
+  ['<html></html>', 'is no JWT: it has not three parts separated by dots'],
+  ['x'.repeat(16_385), 'is longer than 16 KiB'],
+  ['x'.repeat(1_000_000), 'is longer than 16 KiB'],
+])('a file that holds %.20s is IDENTITY_MALFORMED', async (text, what) => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  await writeFile(path, text)
+
+  const error = await projectedToken({ path, clock })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_MALFORMED',
+    message: `the platform token from ${path} ${what}`,
+  })
+})
+
+test('a directory in place of the file is IDENTITY_MALFORMED', async () => {
+  await using directory = await temporaryDirectory()
+
+  const error = await projectedToken({ path: directory.path, clock })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_MALFORMED',
+    message: `the token file ${directory.path} cannot be read (EISDIR)`,
+  })
+})
+
+test.skipIf(process.getuid?.() === 0)(
+  'a file that this user may not read is IDENTITY_REFUSED',
+  async () => {
+    await using directory = await temporaryDirectory()
+    const path = join(directory.path, 'token')
+    await writeFile(path, await maker.make())
+    await chmod(path, 0o000)
+
+    const error = await projectedToken({ path, clock })
+      .token(signal)
+      .catch((error: unknown) => error)
+
+    expect(error).toMatchObject({ code: 'IDENTITY_REFUSED' })
+  },
+)
