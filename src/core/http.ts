@@ -7,8 +7,6 @@ export interface HttpRequest {
   readonly body?: string | Uint8Array
   /** Time from the call to the last byte of the reply, in milliseconds. */
   readonly deadlineMs: number
-  /** How much of that may go by before there is a connection; without it, all. */
-  readonly connectMs?: number
   /** A longer reply is a failure of kind `too-large`. */
   readonly maxBodyBytes: number
   readonly signal: AbortSignal

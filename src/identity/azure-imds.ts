@@ -50,7 +50,7 @@ const FRESH_ASSIGNMENT: RetryRule = { waitsMs: [1000, 2000, 4000], retries: 3 }
  * AKS nodes and Linux container groups. Azure caches it for up to a day; here it is asked for at
  * every login.
  */
-export function azureImds(options: AzureImdsOptions): IdentitySource {
+export function azureImds(options: AzureImdsOptions): IdentitySource<PlatformToken> {
   const url = tokenUrl(options)
   const place: Place = {
     name: `the metadata service at ${url.host}`,
@@ -69,7 +69,6 @@ export function azureImds(options: AzureImdsOptions): IdentitySource {
             url,
             headers: { Metadata: 'true' },
             deadlineMs: 30_000,
-            connectMs: 2000,
             signal,
             place,
           },
@@ -191,10 +190,10 @@ function refused(reply: HttpReply, context: Context): Outcome<never> {
 
 function hintFor(said: string, selectorSetting: string): string {
   if (/invalid_resource|AADSTS500011|AADSTS50001\b/.test(said)) {
-    return 'correct CONJUR_AUTHN_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)'
+    return 'correct CONJUR_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)'
   }
   if (/api-version|newest-versions/.test(said)) {
-    return 'correct CONJUR_AUTHN_AZURE_API_VERSION (default 2018-02-01)'
+    return 'correct CONJUR_AZURE_API_VERSION (default 2018-02-01)'
   }
   return `see which identities are attached (az vm identity show) and compare ${selectorSetting}`
 }

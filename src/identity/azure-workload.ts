@@ -32,7 +32,7 @@ const READ_AGAIN: RetryRule = { waitsMs: [0], retries: 1 }
  * Azure workload identity: the federated token that AKS mounts is exchanged at the tenant's token
  * endpoint for an Entra access token. Nothing is cached; the file is read at each request.
  */
-export function azureWorkload(options: AzureWorkloadOptions): IdentitySource {
+export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<PlatformToken> {
   const url = tokenUrl(options)
   const place: Place = {
     name: `the token endpoint at ${url.host}`,
@@ -56,7 +56,6 @@ export function azureWorkload(options: AzureWorkloadOptions): IdentitySource {
             },
             body: form(options, assertion),
             deadlineMs: 30_000,
-            connectMs: 5000,
             signal,
             place,
           },
@@ -176,7 +175,7 @@ const ROWS: readonly Row[] = [
     codes: [70011, 500011, 1002012],
     means: 'the tenant does not know the resource',
     hint: ({ resource }) =>
-      `correct CONJUR_AUTHN_AZURE_RESOURCE ${resource} (default https://management.azure.com/)`,
+      `correct CONJUR_AZURE_RESOURCE ${resource} (default https://management.azure.com/)`,
   },
   {
     codes: [50013],

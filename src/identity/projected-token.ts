@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises'
 
 import { IdentityError } from '../core/errors.ts'
-import { readPlatformToken, type Clock, type IdentitySource } from './source.ts'
+import { readPlatformToken, type Clock, type IdentitySource, type PlatformToken } from './source.ts'
 
 export interface ProjectedTokenOptions {
   readonly path: string
@@ -11,8 +11,8 @@ export interface ProjectedTokenOptions {
 }
 
 /** The service-account token that the kubelet projects into the pod as a file. */
-export function projectedToken(options: ProjectedTokenOptions): IdentitySource {
-  const { path, clock, setting = 'CONJUR_JWT_TOKEN_PATH' } = options
+export function projectedToken(options: ProjectedTokenOptions): IdentitySource<PlatformToken> {
+  const { path, clock, setting = 'JWT_TOKEN_PATH' } = options
   return {
     name: 'projected-token',
     watched: [path],

@@ -14,15 +14,30 @@ export interface PlatformToken {
   readonly expiresAt: number | undefined
 }
 
+/** A host's API key, which an administrator put in place: the one credential that no platform issues. */
+export interface ApiKey {
+  readonly kind: 'api-key'
+  readonly secret: Secret
+}
+
+/** The signed headers of a request that only this workload could sign, as JSON: Conjur sends it on to AWS. */
+export interface SignedHeaders {
+  readonly kind: 'signed-headers'
+  readonly secret: Secret
+}
+
+/** What can be presented to an authenticator; `secret` is what goes out. */
+export type Credential = PlatformToken | ApiKey | SignedHeaders
+
 /**
- * Where the platform token comes from.
+ * Where the credential comes from that Conjur is shown: nearly always a platform token.
  *
- * `token` reads it afresh at every call; it rejects with an {@link IdentityError} whose code tells
+ * `token` gets it afresh at every call; it rejects with an {@link IdentityError} whose code tells
  * absent, not ready, refused, expired and malformed apart. Nothing is cached here.
  */
-export interface IdentitySource {
+export interface IdentitySource<Kind extends Credential = Credential> {
   readonly name: string
-  token(signal: AbortSignal): Promise<PlatformToken>
+  token(signal: AbortSignal): Promise<Kind>
   /** Files whose change is worth a new login; empty where there is none. */
   readonly watched: readonly string[]
 }

@@ -70,7 +70,7 @@ test('a missing file is IDENTITY_ABSENT and names the setting', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_ABSENT',
     message: `there is no token file ${path}`,
-    hint: `mount the token there, or name its path in CONJUR_JWT_TOKEN_PATH (ls -l ${path})`,
+    hint: `mount the token there, or name its path in JWT_TOKEN_PATH (ls -l ${path})`,
     retryable: false,
   })
 })
