@@ -62,6 +62,20 @@ export interface LoadInput extends Given {
  * typed; nothing has been sent by then.
  */
 export async function loadConfig(input: LoadInput): Promise<AgentConfig> {
+  const { config, problems } = await readConfig(input)
+  if (config === undefined) throw configError(problems)
+  return config
+}
+
+/** A configuration, or undefined where something is wrong with it, and everything worth saying about it. */
+export interface ReadConfig {
+  readonly config: AgentConfig | undefined
+  readonly problems: readonly Problem[]
+  readonly notes: readonly Note[]
+}
+
+/** Reads a whole configuration without refusing it: what an agent given this would say at its start. */
+export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const found = gather(input)
   const problems: Problem[] = [...strangers(found)]
   const notes: Note[] = [...distantStrangers(found)]
@@ -137,15 +151,16 @@ export async function loadConfig(input: LoadInput): Promise<AgentConfig> {
     account === undefined ||
     authenticator === undefined
   ) {
-    throw configError(problems)
+    return { config: undefined, problems, notes }
   }
-  return Object.freeze({
+  const whole = Object.freeze({
     ...config,
     conjur: { ...conjur, applianceUrl, authnBaseUrl, account, authenticator },
     identity,
     notes,
     counts: countOrigins(found),
   })
+  return { config: whole, problems, notes }
 }
 
 interface RefreshContext {

@@ -342,6 +342,10 @@ export type GroupField = keyof typeof groupSettings
 /** Keys under conjur.org/ that belong to the injector or to the incumbents and mean nothing to the agent itself. */
 export const foreignAnnotations: readonly string[] = [
   'access-token',
+  'agent-limits-cpu',
+  'agent-limits-memory',
+  'agent-requests-cpu',
+  'agent-requests-memory',
   'conjur-inject-volumes',
   'conjur-token-receivers',
   'conjurAuthConfig',
@@ -357,6 +361,7 @@ export const foreignAnnotations: readonly string[] = [
   'secretless-CRD-suffix',
   'secretless-config',
   'secrets',
+  'secrets-size-limit',
   'server-address',
   'status',
 ]
