@@ -28,11 +28,12 @@ export interface AgentConfig {
   readonly secretsDirectory: string
   readonly publish: 'set' | 'each'
   readonly requireTmpfs: 'true' | 'warn' | 'false'
-  readonly formatCompatibility: 'none' | 'secrets-provider'
+  readonly formatCompatibility: 'safe' | 'secrets-provider'
   readonly accessTokenFile: {
     readonly path: string
-    readonly named: boolean
-    readonly encoding: 'json' | 'base64'
+    readonly encoding: 'raw' | 'base64'
+    /** The default path is left out where it cannot be written; a path that was asked for is not. */
+    readonly whereUnwritable: 'refuse' | 'leave-out'
   }
   /** Undefined: values are read once. */
   readonly refreshIntervalMs: number | undefined
@@ -49,7 +50,7 @@ export interface AgentConfig {
 
 /** What was given to the process, and the mode its sub-command asks for, which beats every setting. */
 export interface LoadInput extends Given {
-  readonly mode?: AgentConfig['mode']
+  readonly mode?: AgentConfig['mode'] | undefined
   readonly templateExists?: Templates['exists']
   /** What an output finds wrong with a group, beyond its form. */
   readonly checkGroup?: (group: SecretGroup) => readonly string[]
@@ -88,7 +89,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const conjur = readConjur(take, { found, problems })
   const identity = readIdentity(take, {
     authenticator: conjur.authenticator,
-    environment: input.environment,
+    found,
     problems,
   })
   const secretsDirectory = take(settings.secretsDirectory)
@@ -120,7 +121,6 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     )
   }
   const refresh = readRefresh(take, { mode, found, problems })
-  const tokenFileRaw = found.settings.get('authnTokenFile')
   const config = {
     mode,
     groups: read.groups,
@@ -130,7 +130,10 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     formatCompatibility: take(settings.formatCompatibility),
     accessTokenFile: {
       path: take(settings.authnTokenFile),
-      named: tokenFileRaw !== undefined || read.groups.length === 0,
+      whereUnwritable:
+        found.settings.has('authnTokenFile') || read.groups.length === 0
+          ? ('refuse' as const)
+          : ('leave-out' as const),
       encoding: take(settings.tokenEncoding),
     },
     refreshIntervalMs: refresh,

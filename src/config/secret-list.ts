@@ -51,11 +51,9 @@ export async function parseSecretList(source: unknown): Promise<SecretList> {
   if (fetchAll !== undefined && entries.length > 0) {
     problems.push('holds "*" beside other entries; "*" already means all of them')
   }
-  for (const [index, entry] of entries.entries()) {
-    const first = entries.findIndex((other) => other.alias === entry.alias)
-    if (first < index) {
-      problems.push(`entry ${index + 1} has the alias ${entry.alias} of entry ${first + 1}`)
-    }
+  const aliases = entries.map(({ alias }) => alias)
+  for (const twice of new Set(aliases.filter((alias, index) => aliases.indexOf(alias) < index))) {
+    problems.push(`has the alias ${twice} twice; write another one before one of the paths`)
   }
   return { entries, problems, warnings, ...(fetchAll === undefined ? {} : { fetchAll }) }
 }

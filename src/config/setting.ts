@@ -1,3 +1,4 @@
+import { isLocalHost } from '../core/local-host.ts'
 import { parseDuration } from './duration.ts'
 
 /** A text that a setting does not take, and why: the end of a sentence that begins with the text. */
@@ -71,6 +72,20 @@ export function httpsUrl(value: string): URL | Unfit {
   if (url.username !== '' || url.password !== '') return new Unfit('holds a user name or password')
   if (url.search !== '' || url.hash !== '') return new Unfit('holds a query or fragment')
   return url
+}
+
+/** An address on this machine or its link: a credential that is asked for there stays there. */
+export function localUrl(value: string): URL | Unfit {
+  if (!URL.canParse(value)) return new Unfit('is no URL such as http://127.0.0.1:8080')
+  const url = new URL(value)
+  if (url.protocol !== 'http:' && url.protocol !== 'https:') return new Unfit('is not http')
+  return isLocalHost(url.hostname) ? url : new Unfit('is neither a loopback nor a link-local host')
+}
+
+/** A version of the metadata service that knows managed identities. */
+export function apiVersion(value: string): string | Unfit {
+  if (!/^\d{4}-\d{2}-\d{2}$/.test(value)) return new Unfit('is no date such as 2018-02-01')
+  return value >= '2018-02-01' ? value : new Unfit('is older than 2018-02-01')
 }
 
 export function absolutePath(value: string): string | Unfit {

@@ -1,6 +1,7 @@
 import { authenticatorName, login, pem } from './trust.ts'
 import {
   absolutePath,
+  apiVersion,
   boolean,
   duration,
   httpsUrl,
@@ -8,6 +9,7 @@ import {
   interval,
   list,
   listenAddress,
+  localUrl,
   oneOf,
   text,
   type Setting,
@@ -114,19 +116,57 @@ export const settings = {
     help: 'The user-assigned managed identity, by resource id.',
     parse: text,
   }),
-  azureResource: setting({
-    env: 'CONJUR_AZURE_RESOURCE',
+  authnAzureResource: setting({
+    env: 'CONJUR_AUTHN_AZURE_RESOURCE',
     default: 'https://management.azure.com/',
     example: 'https://management.usgovcloudapi.net/',
     help: 'The resource the Azure token is asked for; it ends up in aud.',
     parse: text,
   }),
-  azureApiVersion: setting({
-    env: 'CONJUR_AZURE_API_VERSION',
+  authnAzureApiVersion: setting({
+    env: 'CONJUR_AUTHN_AZURE_API_VERSION',
     default: '2018-02-01',
     example: '2021-02-01',
     help: 'The api-version of the metadata service, 2018-02-01 or later.',
+    parse: apiVersion,
+  }),
+  identityTimeout: setting({
+    env: 'CONJUR_IDENTITY_TIMEOUT',
+    default: '5m',
+    example: '90s',
+    help: 'How long a platform that is not ready yet is asked again within one pass.',
+    parse: duration,
+  }),
+  azureFederatedTokenFile: setting({
+    env: 'AZURE_FEDERATED_TOKEN_FILE',
+    example: '/var/run/secrets/azure/wi/token/azure-identity-token',
+    help: "Set by Azure's workload-identity webhook: the token that is exchanged at Entra.",
+    parse: absolutePath,
+  }),
+  azureClientId: setting({
+    env: 'AZURE_CLIENT_ID',
+    example: '7c7c7c7c-3333-4d4d-8e8e-000000000003',
+    help: 'The identity that a federated token stands for; elsewhere the user-assigned identity.',
     parse: text,
+  }),
+  azureTenantId: setting({
+    env: 'AZURE_TENANT_ID',
+    example: '0f1e2d3c-1111-4a4a-8b8b-000000000001',
+    help: 'The Entra tenant where a federated token is exchanged.',
+    parse: text,
+  }),
+  azureAuthorityHost: setting({
+    env: 'AZURE_AUTHORITY_HOST',
+    default: 'https://login.microsoftonline.com/',
+    example: 'https://login.microsoftonline.us/',
+    help: "Entra's address; the sovereign clouds have their own.",
+    parse: httpsUrl,
+  }),
+  azurePodIdentityAuthorityHost: setting({
+    env: 'AZURE_POD_IDENTITY_AUTHORITY_HOST',
+    example: 'http://127.0.0.1:8080',
+    help: 'Where the metadata service is instead; loopback and link-local hosts only.',
+    parse: localUrl,
   }),
   // What to fetch and where to put it
   containerMode: setting({
@@ -153,18 +193,18 @@ export const settings = {
   tokenEncoding: setting({
     env: 'CONJUR_TOKEN_ENCODING',
     annotation: 'token-encoding',
-    default: 'json',
+    default: 'raw',
     example: 'base64',
-    help: 'The access token file as raw json or as base64.',
-    parse: oneOf(['json', 'base64']),
+    help: 'The access token file as Conjur issued it (raw JSON) or as base64.',
+    parse: oneOf(['raw', 'base64']),
   }),
   formatCompatibility: setting({
     env: 'CONJUR_FORMAT_COMPATIBILITY',
     annotation: 'format-compatibility',
-    default: 'none',
+    default: 'safe',
     example: 'secrets-provider',
     help: "secrets-provider writes that program's exact bytes, its faults included.",
-    parse: oneOf(['none', 'secrets-provider']),
+    parse: oneOf(['safe', 'secrets-provider']),
   }),
   publish: setting({
     env: 'CONJUR_PUBLISH',

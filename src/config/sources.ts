@@ -1,4 +1,5 @@
 import { ConfigError } from '../core/errors.ts'
+import { isRecord } from '../core/json.ts'
 import { parseAnnotations } from './annotations.ts'
 import { groupSettings, settings, type GroupField } from './settings.ts'
 
@@ -205,10 +206,6 @@ function isSetting(name: string): name is SettingName {
 
 function isGroupField(name: string): name is GroupField {
   return Object.hasOwn(groupSettings, name)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 /** A scalar as the text a user would have typed; a list of scalars with commas between. */

@@ -1,0 +1,81 @@
+/** An authenticator by type and, but for authn and authn-gcp, service id. */
+export interface Authenticator {
+  readonly type: 'authn-jwt' | 'authn-azure'
+  readonly serviceId: string | undefined
+}
+
+/** Where one account of one Conjur is. */
+export interface Place {
+  readonly applianceUrl: URL
+  readonly account: string
+}
+
+/** The route of a login: the authenticator's path, the account, and the login as one encoded segment. */
+export function authenticateUrl(
+  { applianceUrl, account }: Place,
+  { type, serviceId }: Authenticator,
+  login: string | undefined,
+): URL {
+  const segments = [type, serviceId, account, login].filter((segment) => segment !== undefined)
+  return below(applianceUrl, [...segments, 'authenticate'])
+}
+
+/** The route of one variable. Every slash of the id is encoded: repeated raw ones would collapse. */
+export function variableUrl({ applianceUrl, account }: Place, variableId: string): URL {
+  return below(applianceUrl, ['secrets', account, 'variable', variableId])
+}
+
+/** The route that says who an access token belongs to. */
+export function whoamiUrl({ applianceUrl }: Place): URL {
+  return below(applianceUrl, ['whoami'])
+}
+
+/** `acme:variable:apps/web/db-password`: how a batch names a variable. */
+export function resourceId(account: string, variableId: string): string {
+  return `${account}:variable:${variableId}`
+}
+
+/** The route of a batch of variables, in the order given. */
+export function batchUrl({ applianceUrl, account }: Place, variableIds: readonly string[]): URL {
+  const url = below(applianceUrl, ['secrets'])
+  const ids = variableIds.map((id) => encodeURIComponent(resourceId(account, id)))
+  url.search = `?variable_ids=${ids.join(',')}`
+  return url
+}
+
+/** The longest request line that every server and proxy on the way takes, in bytes. */
+export const LONGEST_REQUEST_LINE = 8192
+
+/** Whether a batch can carry a variable: it splits ids at commas, and takes `data/dynamic/` for another kind. */
+export function fitsBatch(variableId: string): boolean {
+  return !variableId.includes(',') && !variableId.startsWith('data/dynamic/')
+}
+
+/** Parts `variableIds` into as few batches as the request line allows, keeping their order. */
+export function splitBatches(
+  place: Place,
+  variableIds: readonly string[],
+  limit: number = LONGEST_REQUEST_LINE,
+): readonly (readonly string[])[] {
+  const empty = batchUrl(place, [])
+  const overhead = `GET ${empty.pathname}?variable_ids= HTTP/1.1\r\n`.length
+  const batches: string[][] = []
+  let length = Number.POSITIVE_INFINITY
+  for (const id of variableIds) {
+    const size = encodeURIComponent(resourceId(place.account, id)).length + 1
+    if (length + size > limit) {
+      batches.push([])
+      length = overhead
+    }
+    batches.at(-1)?.push(id)
+    length += size
+  }
+  return batches
+}
+
+function below(base: URL, segments: readonly string[]): URL {
+  const url = new URL(base)
+  const path = segments.map((segment) => encodeURIComponent(segment)).join('/')
+  url.pathname = `${url.pathname.replace(/\/+$/, '')}/${path}`
+  return url
+}

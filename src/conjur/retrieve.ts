@@ -1,0 +1,209 @@
+import { ConjurError } from '../core/errors.ts'
+import type { HttpReply, Send } from '../core/http.ts'
+import { isRecord, parseRecord } from '../core/json.ts'
+import { Secret } from '../core/secret.ts'
+import { authorization, type AccessToken } from './access-token.ts'
+import {
+  batchUrl,
+  fitsBatch,
+  resourceId,
+  splitBatches,
+  variableUrl,
+  whoamiUrl,
+  type Place,
+} from './address.ts'
+import { conjurCode, noReply, unexpectedReply, type Asked } from './refusal.ts'
+
+export interface RetrieveOptions {
+  readonly send: Send
+  /** Where values are read. */
+  readonly place: Place
+  readonly timeoutMs: number
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/**
+ * What the server said of one variable. `missing` and `forbidden` are Conjur's own typed answers to
+ * a read of that very variable; every other answer is a `failed`, which proves nothing (P4).
+ */
+export type Outcome =
+  | { readonly kind: 'value'; readonly value: Secret }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'forbidden' }
+  | { readonly kind: 'failed'; readonly error: ConjurError }
+
+const LARGEST_REPLY = 64 * 1024 * 1024
+
+/**
+ * Reads variables in as few requests as the request line allows; what a batch cannot carry, or
+ * refuses, is read singly. `variableIds` hold each id once.
+ *
+ * Rejects where nothing can be said of any variable: the server is away, or refuses the token
+ * (CONJUR_UNAUTHENTICATED).
+ */
+export async function retrieve(
+  options: RetrieveOptions,
+  token: AccessToken,
+  { variableIds, signal }: { variableIds: readonly string[]; signal: AbortSignal },
+): Promise<ReadonlyMap<string, Outcome>> {
+  const outcomes = new Map<string, Outcome>()
+  const get = getter(options, token, signal)
+  const batches = splitBatches(
+    options.place,
+    variableIds.filter((id) => fitsBatch(id)),
+  )
+  for (const batch of batches) await readBatch(batch, { options, get, outcomes })
+  for (const id of variableIds.filter((id) => !fitsBatch(id))) {
+    outcomes.set(id, await readOne(id, { options, get }))
+  }
+  return outcomes
+}
+
+/**
+ * Whether a Conjur answers at this place and takes this token: it says whose token it is. A proxy
+ * or another service that answers in its stead does not.
+ */
+export async function isConjur(
+  options: RetrieveOptions,
+  token: AccessToken,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const get = getter(options, token, signal)
+  const reply = await get(whoamiUrl(options.place), 'whoami')
+  const said = reply.status === 200 ? parseRecord(reply.body.toString('utf8')) : undefined
+  return said?.['account'] === options.place.account && said['username'] === token.login
+}
+
+type Get = (url: URL, what: string) => Promise<HttpReply>
+
+interface Reading {
+  readonly options: RetrieveOptions
+  readonly get: Get
+}
+
+async function readBatch(
+  ids: readonly string[],
+  reading: Reading & { readonly outcomes: Map<string, Outcome> },
+): Promise<void> {
+  const { options, get, outcomes } = reading
+  const [first] = ids
+  if (first === undefined) return
+  if (ids.length === 1) {
+    outcomes.set(first, await readOne(first, reading))
+    return
+  }
+  const reply = await get(batchUrl(options.place, ids), `${ids.length} variables`)
+  if (reply.status === 200) {
+    const values = readBatchReply(reply, options.place, ids)
+    if (values === undefined)
+      throw unexpectedReply(reply, askedFor(options, `${ids.length} variables`))
+    for (const [id, value] of values) outcomes.set(id, { kind: 'value', value })
+    // An answer that leaves some out says nothing of those: each is asked for by itself.
+    for (const id of ids.filter((id) => !values.has(id)))
+      outcomes.set(id, await readOne(id, reading))
+    return
+  }
+  if (reply.status === 429 || reply.status >= 500) {
+    throw unexpectedReply(reply, askedFor(options, `${ids.length} variables`))
+  }
+  const named = reply.status === 404 ? namedIn(reply, options.place, ids) : undefined
+  if (named !== undefined) {
+    outcomes.set(named, await readOne(named, reading))
+    return readBatch(
+      ids.filter((id) => id !== named),
+      reading,
+    )
+  }
+  // Refused as a whole without saying for whose sake: halves find it in few requests.
+  const middle = Math.ceil(ids.length / 2)
+  await readBatch(ids.slice(0, middle), reading)
+  await readBatch(ids.slice(middle), reading)
+}
+
+/** The values of a batch reply by variable id; undefined if it is no such reply. */
+export function readBatchReply(
+  reply: HttpReply,
+  place: Place,
+  ids: readonly string[],
+): ReadonlyMap<string, Secret> | undefined {
+  const record = parseRecord(reply.body.toString('utf8'))
+  if (record === undefined) return undefined
+  const encoded = reply.headers['content-encoding']?.toLowerCase() === 'base64'
+  const values = new Map<string, Secret>()
+  for (const id of ids) {
+    const value = record[resourceId(place.account, id)]
+    if (value === undefined) continue
+    if (typeof value !== 'string') return undefined
+    values.set(id, new Secret(encoded ? Buffer.from(value, 'base64') : value))
+  }
+  return values
+}
+
+async function readOne(id: string, { options, get }: Reading): Promise<Outcome> {
+  const reply = await get(variableUrl(options.place, id), `variable ${id}`)
+  const outcome = readVariableReply(reply)
+  if (outcome !== undefined) return outcome
+  const error = unexpectedReply(reply, askedFor(options, `variable ${id}`))
+  if (error.code === 'CONJUR_UNAVAILABLE') throw error
+  return { kind: 'failed', error }
+}
+
+/** What a reply to the read of one variable says of it; undefined if it is not Conjur's answer. */
+export function readVariableReply(reply: HttpReply): Outcome | undefined {
+  const type = reply.headers['content-type'] ?? ''
+  // A 200 with a page is a portal's or a proxy's; Conjur types what it does not know as bytes.
+  if (reply.status === 200 && !type.startsWith('text/html')) {
+    return { kind: 'value', value: new Secret(reply.body) }
+  }
+  if (reply.status === 404 && type.includes('json') && conjurCode(reply) === 'CONJ00076E') {
+    return { kind: 'missing' }
+  }
+  if (reply.status === 403 && reply.body.length === 0) return { kind: 'forbidden' }
+  return undefined
+}
+
+function getter(options: RetrieveOptions, token: AccessToken, signal: AbortSignal): Get {
+  const headers = { Authorization: authorization(token), 'Accept-Encoding': 'base64' }
+  return async (url, what) => {
+    const asked = askedFor(options, what)
+    let reply: HttpReply
+    try {
+      reply = await options.send({
+        method: 'GET',
+        url,
+        headers,
+        deadlineMs: options.timeoutMs,
+        maxBodyBytes: LARGEST_REPLY,
+        signal,
+      })
+    } catch (error) {
+      throw noReply(error, asked)
+    }
+    if (reply.status !== 401) return reply
+    throw new ConjurError(
+      'CONJUR_UNAUTHENTICATED',
+      `Conjur refuses the access token for ${what} (401)`,
+      {
+        hint: 'a new one is fetched; if this stays, CONJUR_AUTHN_URL and CONJUR_APPLIANCE_URL name different servers',
+        retryable: true,
+        facts: { host: asked.host, status: 401 },
+      },
+    )
+  }
+}
+
+/** The id that Conjur's 404 of a batch names, if it is one of those asked for. */
+function namedIn(reply: HttpReply, place: Place, ids: readonly string[]): string | undefined {
+  const error = parseRecord(reply.body.toString('utf8'))?.['error']
+  if (!isRecord(error) || typeof error['message'] !== 'string') return undefined
+  const { message } = error
+  return ids.find(
+    (id) =>
+      message === `CONJ00076E Variable ${resourceId(place.account, id)} is empty or not found.`,
+  )
+}
+
+function askedFor(options: RetrieveOptions, what: string): Asked {
+  return { what, host: options.place.applianceUrl.host, now: options.now() }
+}

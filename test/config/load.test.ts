@@ -1,0 +1,339 @@
+import { expect, test } from 'vitest'
+import { loadConfig, type AgentConfig, type LoadInput } from '../../src/config/load.ts'
+import { ConfigError } from '../../src/core/errors.ts'
+
+const conjur = {
+  CONJUR_APPLIANCE_URL: 'https://conjur.example.com',
+  CONJUR_ACCOUNT: 'acme',
+  CONJUR_AUTHENTICATOR: 'authn-jwt/prod',
+}
+
+function load(input: Partial<LoadInput>): Promise<AgentConfig> {
+  return loadConfig({
+    flags: {},
+    environment: {},
+    annotations: undefined,
+    file: undefined,
+    ...input,
+  })
+}
+
+async function problems(input: Partial<LoadInput>): Promise<readonly string[]> {
+  const error = await load(input).then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  expect(error).toBeInstanceOf(ConfigError)
+  return error instanceof ConfigError
+    ? error.lines.map((line) => line.replaceAll(/ {2,}/g, ' | '))
+    : []
+}
+
+test('P6 without any configuration every setting that is needed is named', async () => {
+  const lines = await problems({})
+
+  expect(lines).toEqual([
+    "not set | CONJUR_ACCOUNT | Conjur's name for your organisation, such as acme",
+    "not set | CONJUR_APPLIANCE_URL | Conjur's address, such as https://conjur.example.com",
+    'not set | CONJUR_AUTHENTICATOR | the authenticator, such as authn-jwt/prod',
+  ])
+})
+
+test('P6 all problems come at once, each with the name and place the user typed', async () => {
+  const lines = await problems({
+    flags: { 'retry-count-limit': 'many' },
+    environment: { ...conjur, CONJUR_APPLIANCE_URL: 'http://conjur.example.com' },
+    annotations: 'conjur.org/conjur-secret.db="- a/b"\nconjur.org/log-level="loud"\nbroken\n',
+    file: { retryIntervalSec: 'x', acount: 'acme' },
+  })
+
+  expect(lines).toEqual([
+    'pod annotations | line 3 | is not key="value" as the downward API writes it',
+    'pod annotation | conjur.org/conjur-secret.db | unknown; nearest: conjur.org/conjur-secrets.db',
+    'config file | acount | unknown; nearest: account',
+    'pod annotation | conjur.org/log-level | "loud" is not one of debug, info, warn, error',
+    'environment | CONJUR_APPLIANCE_URL | "http://conjur.example.com" is not https',
+    'command line | --retry-count-limit | "many" is not a whole number from -1 to 1000000',
+    'config file | retryIntervalSec | "x" is not a whole number from 0 to 3600',
+  ])
+})
+
+test.each([
+  'appliance-url',
+  'account',
+  'authenticator',
+  'authn-url',
+  'ssl-certificate',
+  'identity-source',
+  'status-listen',
+  'secrets-directory',
+  'authn-azure-client-id',
+])('P8 the annotation %s cannot redirect a credential', async (key) => {
+  const lines = await problems({ environment: conjur, annotations: `conjur.org/${key}="x"\n` })
+
+  expect(lines).toEqual([
+    `pod annotation | conjur.org/${key} | is a trust setting; only the administrator can set it, in the environment`,
+  ])
+})
+
+test('an annotation that resembles nothing is a warning, since other programs own keys there too', async () => {
+  const config = await load({
+    environment: conjur,
+    annotations: 'conjur.org/something-else-entirely="x"\nconjur.org/inject="true"\n',
+  })
+
+  expect(config.notes).toEqual([
+    { level: 'warn', text: 'conjur.org/something-else-entirely is unknown and ignored' },
+  ])
+})
+
+test('flags win over annotations, those over environment, that over the config file; a note says so', async () => {
+  const config = await load({
+    flags: { 'log-level': 'error' },
+    environment: { ...conjur, LOG_LEVEL: 'warn', RETRY_COUNT_LIMIT: '7' },
+    annotations: 'conjur.org/log-level="debug"\nconjur.org/retry-count-limit="9"\n',
+    file: { logLevel: 'info', retryCountLimit: 3 },
+  })
+
+  expect(config.logLevel).toBe('error')
+  expect(config.retry.countLimit).toBe(9)
+  expect(config.notes.map(({ text }) => text)).toContain(
+    'conjur.org/retry-count-limit wins over RETRY_COUNT_LIMIT',
+  )
+})
+
+test.each([
+  ['https://c.example/authn-jwt/prod', 'https://c.example/', 'authn-jwt', 'prod'],
+  ['https://c.example/api/authn-azure/prod/', 'https://c.example/api', 'authn-azure', 'prod'],
+  [
+    'https://authn-jwt.example/authn-azure/authn-jwt',
+    'https://authn-jwt.example/',
+    'authn-azure',
+    'authn-jwt',
+  ],
+])('CONJUR_AUTHN_URL %s is read as a URL, not by substring', async (authnUrl, base, type, id) => {
+  const config = await load({
+    environment: {
+      CONJUR_AUTHN_URL: authnUrl,
+      CONJUR_ACCOUNT: 'acme',
+      CONJUR_AUTHN_LOGIN: 'host/a',
+    },
+  })
+
+  expect(config.conjur.applianceUrl.href).toBe(base)
+  expect(config.conjur.authenticator).toEqual({ type, serviceId: id })
+})
+
+test('given both addresses, logins go to one and values come from the other', async () => {
+  const config = await load({
+    environment: {
+      CONJUR_AUTHN_URL: 'https://follower.example/authn-jwt/prod',
+      CONJUR_APPLIANCE_URL: 'https://leader.example',
+      CONJUR_ACCOUNT: 'acme',
+    },
+  })
+
+  expect(config.conjur.authnBaseUrl.host).toBe('follower.example')
+  expect(config.conjur.applianceUrl.host).toBe('leader.example')
+})
+
+test.each([
+  [
+    { CONJUR_AUTHENTICATOR: 'authn-jwt' },
+    'has no service id; write authn-jwt/prod for conjur/authn-jwt/prod',
+  ],
+  [{ CONJUR_AUTHENTICATOR: 'jwt/prod' }, 'names no authenticator such as authn-jwt/prod'],
+  [{ CONJUR_AUTHENTICATOR: 'authn-jwt/pr.od' }, 'has a service id that Conjur cannot route'],
+  [
+    { CONJUR_AUTHN_URL: 'https://c.example/authn-jwt/dev' },
+    'disagrees with authn-jwt/dev in CONJUR_AUTHN_URL',
+  ],
+  [
+    { CONJUR_AUTHN_URL: 'https://c.example/api' },
+    'has no authenticator in its path, such as /authn-jwt/prod',
+  ],
+  [
+    { CONJUR_AUTHN_LOGIN: 'apps/web' },
+    'does not start with host/; for the host apps/web write host/apps/web',
+  ],
+  [{ CONJUR_AUTHN_LOGIN: 'admin' }, 'is a person; a workload logs in as a host, host/<path>'],
+  [
+    { CONJUR_SSL_CERTIFICATE: 'nonsense' },
+    'holds no PEM certificate (-----BEGIN CERTIFICATE-----)',
+  ],
+  [{ CONJUR_APPLIANCE_URL: 'https://user:pw@c.example' }, 'holds a user name or password'],
+  [{ CONJUR_SECRETS_REFRESH_INTERVAL: '500ms' }, 'is shorter than 1s'],
+  [
+    { AZURE_POD_IDENTITY_AUTHORITY_HOST: 'http://evil.example' },
+    'is neither a loopback nor a link-local host',
+  ],
+])('P6 %j is refused with what to write instead', async (environment, what) => {
+  const lines = await problems({
+    environment: { ...conjur, CONJUR_IDENTITY_SOURCE: 'azure-imds', ...environment },
+  })
+
+  expect(lines).toHaveLength(1)
+  expect(lines[0]).toContain(what)
+})
+
+test('authn-azure needs a login, since its route names the host', async () => {
+  const lines = await problems({
+    environment: { ...conjur, CONJUR_AUTHENTICATOR: 'authn-azure/prod' },
+  })
+
+  expect(lines).toEqual([
+    'not set | CONJUR_AUTHN_LOGIN | authn-azure needs it, such as host/apps/web',
+  ])
+})
+
+test.each([
+  [{}, 'projected-token'],
+  [
+    { AZURE_FEDERATED_TOKEN_FILE: '/t', AZURE_CLIENT_ID: 'c', AZURE_TENANT_ID: 't' },
+    'projected-token',
+  ],
+  [{ CONJUR_AUTHENTICATOR: 'authn-azure/prod' }, 'azure-imds'],
+  [
+    {
+      CONJUR_AUTHENTICATOR: 'authn-azure/prod',
+      AZURE_FEDERATED_TOKEN_FILE: '/t',
+      AZURE_CLIENT_ID: 'c',
+      AZURE_TENANT_ID: 't',
+    },
+    'azure-workload-identity',
+  ],
+  [{ CONJUR_IDENTITY_SOURCE: 'azure-imds' }, 'azure-imds'],
+])('%j selects the identity source %s', async (environment, kind) => {
+  const config = await load({
+    environment: { ...conjur, CONJUR_AUTHN_LOGIN: 'host/apps/web', ...environment },
+  })
+
+  expect(config.identity.source.kind).toBe(kind)
+})
+
+test('a group can be set by annotation, by environment and by config file, with the same result', async () => {
+  const byAnnotation = await load({
+    environment: conjur,
+    annotations:
+      'conjur.org/conjur-secrets.db-main="- user: u\\n- p"\nconjur.org/conjur-secrets-policy-path.db-main="/apps/web/"\nconjur.org/secret-file-format.db-main="json"\nconjur.org/secret-file-permissions.db-main="rw-r-----"\nconjur.org/secret-file-path.db-main="sub/"\n',
+  })
+  const byEnvironment = await load({
+    environment: {
+      ...conjur,
+      CONJUR_SECRETS__DB_MAIN: '- user: u\n- p',
+      CONJUR_SECRETS_POLICY_PATH__DB_MAIN: 'apps/web',
+      CONJUR_SECRET_FILE_FORMAT__DB_MAIN: 'json',
+      CONJUR_SECRET_FILE_PERMISSIONS__DB_MAIN: '0640',
+      CONJUR_SECRET_FILE_PATH__DB_MAIN: './sub/db-main.json',
+    },
+  })
+  const byFile = await load({
+    environment: conjur,
+    file: {
+      groups: {
+        'db-main': {
+          secrets: [{ user: 'u' }, 'p'],
+          policyPath: 'apps/web',
+          format: 'json',
+          permissions: '-rw-r-----',
+          path: 'sub/db-main.json',
+        },
+      },
+    },
+  })
+
+  const wanted = [
+    {
+      name: 'db-main',
+      entries: [
+        { alias: 'user', variableId: 'apps/web/u', contentType: 'text', required: true },
+        { alias: 'p', variableId: 'apps/web/p', contentType: 'text', required: true },
+      ],
+      path: 'sub/db-main.json',
+      format: 'json',
+      mode: 0o640,
+    },
+  ]
+  expect(byAnnotation.groups).toEqual(wanted)
+  expect(byEnvironment.groups).toEqual(wanted)
+  expect(byFile.groups).toEqual(wanted)
+})
+
+test.each([
+  [
+    'conjur.org/secret-file-path.db="../x"',
+    '"../x" has a part that begins with ..; write a path inside the secrets directory',
+  ],
+  [
+    'conjur.org/secret-file-path.db="/etc/x"',
+    '"/etc/x" is absolute; write a path inside the secrets directory',
+  ],
+  [
+    'conjur.org/secret-file-path.db="..data/x"',
+    '"..data/x" has a part that begins with ..; write a path inside the secrets directory',
+  ],
+  ['conjur.org/secret-file-path.db="app.yaml"', 'writes app.yaml, as group app does'],
+  ['conjur.org/secret-file-path.db="app.yaml/x"', 'writes app.yaml/x, as group app does'],
+  [
+    'conjur.org/secret-file-format.db="toml"',
+    '"toml" is not one of yaml, json, dotenv, bash, properties, plain, template',
+  ],
+  [
+    'conjur.org/secret-file-permissions.db="r--r--r--"',
+    '"r--r--r--" keeps the owner from reading and writing; begin with rw',
+  ],
+  ['conjur.org/secret-file-permissions.db="0999"', '"0999" is not like rw-r-----'],
+  [
+    'conjur.org/secret-file-format.nothing="json"',
+    'sets a group without a list; add conjur.org/conjur-secrets.nothing',
+  ],
+])('P6 %s is refused', async (line, what) => {
+  const lines = await problems({
+    environment: { ...conjur, CONJUR_SECRETS__APP: '- o' },
+    annotations: `conjur.org/conjur-secrets.db="- a"\n${line}\n`,
+  })
+
+  expect(lines.map((shown) => shown.split(' | ').at(-1))).toContain(what)
+})
+
+test.each([
+  [{}, undefined, 'sidecar'],
+  [{ CONJUR_SECRETS__DB: '- a' }, undefined, 'init'],
+  [{ CONJUR_SECRETS__DB: '- a', CONTAINER_MODE: 'sidecar' }, undefined, 'sidecar'],
+  [{ CONJUR_SECRETS__DB: '- a', CONTAINER_MODE: 'sidecar' }, 'init' as const, 'init'],
+])('the mode of %j with sub-command %s is %s', async (environment, mode, expected) => {
+  const config = await load({ environment: { ...conjur, ...environment }, mode })
+
+  expect(config.mode).toBe(expected)
+})
+
+test.each([
+  [{}, 300_000],
+  [{ CONJUR_SECRETS_REFRESH_INTERVAL: '30s' }, 30_000],
+  [{ CONJUR_SECRETS_REFRESH_INTERVAL: 'off' }, undefined],
+  [{ CONJUR_SECRETS_REFRESH_ENABLED: 'false' }, undefined],
+])('a sidecar with %j refreshes every %s ms', async (environment, ms) => {
+  const config = await load({ environment: { ...conjur, ...environment }, mode: 'sidecar' })
+
+  expect(config.refreshIntervalMs).toBe(ms)
+})
+
+test('the token file is left out only where nobody asked for it', async () => {
+  const [silent, named, alone] = await Promise.all([
+    load({ environment: { ...conjur, CONJUR_SECRETS__DB: '- a' } }),
+    load({ environment: { ...conjur, CONJUR_SECRETS__DB: '- a', CONJUR_AUTHN_TOKEN_FILE: '/t' } }),
+    load({ environment: conjur }),
+  ])
+
+  expect(silent.accessTokenFile.whereUnwritable).toBe('leave-out')
+  expect(named.accessTokenFile).toMatchObject({ path: '/t', whereUnwritable: 'refuse' })
+  expect(alone.accessTokenFile.whereUnwritable).toBe('refuse')
+})
+
+test('P2 a problem quotes no more than the beginning of what was typed', async () => {
+  const lines = await problems({
+    environment: { ...conjur, CONJUR_SSL_CERTIFICATE: `${'A'.repeat(57)}CANARY` },
+  })
+
+  expect(lines.join()).not.toContain('CANARY')
+})
