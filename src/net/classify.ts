@@ -42,11 +42,12 @@ export function classify(
 ): Error {
   if (error instanceof SendFailure || error instanceof AgentError) return error
   const code = codeOf(error)
-  return new SendFailure(KINDS[code] ?? byFamily(code, answered), host, error)
+  const isParserError = error instanceof Error && error.name === 'HTTPParserError'
+  const kind = isParserError ? 'malformed' : (KINDS[code] ?? byFamily(code, answered))
+  return new SendFailure(kind, host, error)
 }
 
 function byFamily(code: string, answered: boolean): SendFailureKind {
-  if (code.startsWith('HPE_')) return 'malformed'
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) return 'tls-failed'
   return answered ? 'cut' : 'reset'
 }

@@ -1,0 +1,227 @@
+import { once } from 'node:events'
+import { createServer, type Socket } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { afterEach, expect, test } from 'vitest'
+import { SendFailure, type HttpReply, type HttpRequest } from '../../src/core/http.ts'
+import { createSender, type Sender, type SendOptions } from '../../src/net/send.ts'
+import { testCa } from '../support/certificate.ts'
+import { loopbackServer, type LoopbackServer } from '../support/loopback-server.ts'
+
+const open: (() => Promise<void>)[] = []
+
+afterEach(async () => {
+  for (const close of open.splice(0)) await close()
+})
+
+const ca = await testCa()
+const trusted = await ca.issue()
+
+async function serve(
+  handler: (request: IncomingMessage, response: ServerResponse) => void,
+  tls = trusted,
+): Promise<LoopbackServer> {
+  const server = await loopbackServer(handler, tls)
+  open.push(() => server.close())
+  return server
+}
+
+function sender(options: Partial<SendOptions> = {}): Sender {
+  const made = createSender({ ca: async () => ca.cert, connectTimeoutMs: 2000, ...options })
+  open.push(() => made.close())
+  return made
+}
+
+function get(url: URL, more: Partial<HttpRequest> = {}): HttpRequest {
+  return {
+    method: 'GET',
+    url,
+    deadlineMs: 5000,
+    maxBodyBytes: 1024,
+    signal: new AbortController().signal,
+    ...more,
+  }
+}
+
+async function kindOf(reply: Promise<HttpReply>): Promise<string> {
+  const error = await reply.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  return error instanceof SendFailure ? error.kind : String(error)
+}
+
+test('a request goes out with the headers given, the host and no others', async () => {
+  let seen: IncomingMessage | undefined
+  const server = await serve((request, response) => {
+    seen = request
+    response.end('ok')
+  })
+
+  await sender().send(
+    get(new URL('/a%2Fb?c=d,e', server.url), { headers: { 'Accept-Encoding': 'base64' } }),
+  )
+
+  expect(seen?.url).toBe('/a%2Fb?c=d,e')
+  expect(seen?.headers).toEqual({
+    host: server.url.host,
+    connection: 'keep-alive',
+    'accept-encoding': 'base64',
+  })
+})
+
+test('one connection serves request after request', async () => {
+  const ports = new Set<number | undefined>()
+  const server = await serve((request, response) => {
+    ports.add(request.socket.remotePort)
+    response.end('ok')
+  })
+  const { send } = sender()
+
+  for (let count = 0; count < 5; count++) await send(get(server.url))
+
+  expect(ports.size).toBe(1)
+})
+
+test('a redirect is a reply, not a journey', async () => {
+  let requests = 0
+  const server = await serve((_request, response) => {
+    requests++
+    response.writeHead(302, { location: '/elsewhere' }).end()
+  })
+
+  const reply = await sender().send(get(server.url))
+
+  expect(reply.status).toBe(302)
+  expect(requests).toBe(1)
+})
+
+test.each([
+  ['tls-untrusted', async () => (await testCa('Other CA')).issue()],
+  ['tls-wrong-name', () => ca.issue({ names: ['other.example'] })],
+  ['tls-expired', () => ca.issue({ days: -1 })],
+])('P8 a server whose certificate is %s gets nothing', async (kind, issue) => {
+  let requests = 0
+  const server = await serve(() => requests++, await issue())
+
+  const reply = sender().send(get(server.url, { headers: { Authorization: 'canary' } }))
+
+  expect(await kindOf(reply)).toBe(kind)
+  expect(requests).toBe(0)
+})
+
+test('P8 a CA that is given replaces the public roots', async () => {
+  const server = await serve((_request, response) => response.end('ok'))
+
+  const reply = sender({ ca: async () => undefined }).send(get(server.url))
+
+  expect(await kindOf(reply)).toBe('tls-untrusted')
+})
+
+test('P10 the CA is asked for at each new connection', async () => {
+  let pem = (await testCa('Old CA')).cert
+  const server = await serve((_request, response) => response.end('ok'))
+  const { send } = sender({ ca: async () => pem })
+  expect(await kindOf(send(get(server.url)))).toBe('tls-untrusted')
+
+  pem = ca.cert
+  const reply = await send(get(server.url))
+
+  expect(reply.status).toBe(200)
+})
+
+test('a refused connection, an unknown name and a silent server are told apart', async () => {
+  const gone = await serve(() => undefined)
+  await gone.close()
+  const silent = await serve(() => undefined)
+  const { send } = sender()
+
+  expect(await kindOf(send(get(gone.url)))).toBe('refused')
+  expect(await kindOf(send(get(new URL('https://conjur.invalid/'))))).toBe('unresolved')
+  expect(await kindOf(send(get(silent.url, { deadlineMs: 100 })))).toBe('timeout')
+})
+
+test('a handshake that never ends is over at the deadline', async () => {
+  const sockets: Socket[] = []
+  const mute = createServer((socket) => sockets.push(socket)).listen(0, '127.0.0.1')
+  await once(mute, 'listening')
+  const address = mute.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+  open.push(async () => {
+    for (const socket of sockets) socket.destroy()
+    mute.close()
+  })
+
+  const reply = sender().send(get(new URL(`https://127.0.0.1:${port}/`), { deadlineMs: 100 }))
+
+  expect(await kindOf(reply)).toBe('timeout')
+})
+
+test.each([
+  ['reset', (response: ServerResponse) => response.socket?.destroy()],
+  [
+    'cut',
+    (response: ServerResponse) => {
+      response.writeHead(200, { 'content-length': '100' })
+      response.write('half', () => response.socket?.destroy())
+    },
+  ],
+  ['too-large', (response: ServerResponse) => response.end('x'.repeat(2000))],
+  ['malformed', (response: ServerResponse) => response.socket?.write('SSH-2.0-OpenSSH\r\n\r\n')],
+  [
+    'timeout',
+    (response: ServerResponse) => {
+      response.writeHead(200)
+      response.write('a')
+    },
+  ],
+])('an answer that is %s is no reply', async (kind, answer) => {
+  const server = await serve((_request, response) => answer(response))
+
+  const reply = sender().send(get(server.url, { deadlineMs: 1000 }))
+
+  expect(await kindOf(reply)).toBe(kind)
+})
+
+test('an endless body is left at the size it may have', async () => {
+  let sent = 0
+  const server = await serve((_request, response) => {
+    response.writeHead(200)
+    const more = (): void => {
+      sent += 1024
+      if (!response.destroyed) response.write('x'.repeat(1024), more)
+    }
+    more()
+  })
+
+  const reply = sender().send(get(server.url, { maxBodyBytes: 10_000 }))
+
+  expect(await kindOf(reply)).toBe('too-large')
+  expect(sent).toBeLessThan(10_000_000)
+})
+
+test('P7 an aborted request ends at once, with the reason of the signal', async () => {
+  const stop = new AbortController()
+  const server = await serve(() => stop.abort(new Error('asked to end')))
+
+  const reply = sender().send(get(server.url, { signal: stop.signal }))
+
+  await expect(reply).rejects.toThrow('asked to end')
+})
+
+test('P2 a failure names the host and nothing of path, header or body', async () => {
+  const server = await serve((_request, response) => response.socket?.destroy())
+
+  const reply = sender().send(
+    get(new URL('/canary', server.url), {
+      method: 'POST',
+      headers: { Authorization: 'canary' },
+      body: 'canary',
+    }),
+  )
+
+  const error = await reply.catch((thrown: unknown) => thrown)
+  expect(error).toBeInstanceOf(SendFailure)
+  expect(error instanceof Error && error.message).toBe(
+    `${server.url.host} closes the connection without an answer`,
+  )
+})

@@ -1,0 +1,56 @@
+// The X.509 library's container wants it in place first.
+import 'reflect-metadata'
+import * as x509 from '@peculiar/x509'
+
+export interface Issued {
+  readonly key: string
+  readonly cert: string
+}
+
+export interface TestCa {
+  /** PEM. */
+  readonly cert: string
+  /** A leaf for these names, valid from an hour ago for `days` (negative: already expired). */
+  issue(options?: { readonly names?: readonly string[]; readonly days?: number }): Promise<Issued>
+}
+
+const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
+const HOUR = 3_600_000
+
+/** A certificate authority of the test's own. */
+export async function testCa(name = 'Test CA'): Promise<TestCa> {
+  const keys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+  const ca = await x509.X509CertificateGenerator.createSelfSigned({
+    name: `CN=${name}`,
+    notBefore: new Date(Date.now() - 48 * HOUR),
+    notAfter: new Date(Date.now() + 48 * HOUR),
+    keys,
+    signingAlgorithm: algorithm,
+    extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+  })
+  return {
+    cert: ca.toString('pem'),
+    async issue({ names = ['localhost', '127.0.0.1'], days = 1 } = {}) {
+      const leafKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+      const leaf = await x509.X509CertificateGenerator.create({
+        subject: `CN=${names[0]}`,
+        issuer: ca.subject,
+        notBefore: new Date(Date.now() - 36 * HOUR),
+        notAfter: new Date(Date.now() + days * 24 * HOUR),
+        publicKey: leafKeys.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: algorithm,
+        extensions: [
+          new x509.SubjectAlternativeNameExtension(
+            names.map((value) => ({ type: /^[\d.]+$|:/.test(value) ? 'ip' : 'dns', value })),
+          ),
+        ],
+      })
+      const pkcs8 = await crypto.subtle.exportKey('pkcs8', leafKeys.privateKey)
+      return {
+        cert: leaf.toString('pem'),
+        key: x509.PemConverter.encode(pkcs8, 'PRIVATE KEY'),
+      }
+    },
+  }
+}
