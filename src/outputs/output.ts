@@ -1,3 +1,4 @@
+import type { AgentError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 
 /**
@@ -28,13 +29,18 @@ export interface Published {
   readonly bytes?: number
   /** written: new or changed · same: nothing touched · kept: left as it was · removed · missing: never written yet. */
   readonly state: 'written' | 'same' | 'kept' | 'removed' | 'missing'
+  /** Why this one was left as it was although its values are known; the others were published. */
+  readonly error?: AgentError
+  /** What an operator should hear once, such as a value that is not the base64 it was said to be. */
+  readonly notes?: readonly string[]
 }
 
 /**
  * Something that receives what a pass brought.
  *
- * `publish` rejects with an OutputError and leaves the last good state; aborting `signal` before
- * the decisive step does the same.
+ * What goes wrong for one file or Secret alone stands in its `error`, and the others go on; what
+ * concerns the whole output rejects with an OutputError and leaves the last good state. Aborting
+ * `signal` before the decisive step does the same.
  */
 export interface Output {
   readonly name: string

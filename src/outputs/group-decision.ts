@@ -1,0 +1,127 @@
+import { AgentError } from '../core/errors.ts'
+import { Secret } from '../core/secret.ts'
+import type { SetFile } from './file-set.ts'
+import { renderList, type FormatEntry } from './formats.ts'
+import type { Snapshot } from './output.ts'
+import { groupPaths, plainPath, type Entry, type SecretGroup } from './secret-group.ts'
+
+/** What a pass does with the files of one group. A path in none of the three was never published and still is not. */
+export interface GroupDecision {
+  readonly files: ReadonlyMap<string, SetFile>
+  readonly keep: readonly string[]
+  readonly gone: readonly string[]
+  /** How many values each path holds. */
+  readonly values: ReadonlyMap<string, number>
+  /** Why the group is kept although its values are known. */
+  readonly error?: AgentError
+  readonly notes?: readonly string[]
+}
+
+export interface DecisionOptions {
+  /** The group's files that are on the volume. */
+  readonly held: ReadonlySet<string>
+  readonly formatCompatibility: 'safe' | 'secrets-provider'
+}
+
+/**
+ * Decides on the files of one group (P4): nothing uncertain changes a file, nothing incomplete is
+ * published for the first time, and an entry leaves only where the snapshot says so for certain.
+ */
+export function decideGroup(
+  group: SecretGroup,
+  snapshot: Snapshot,
+  options: DecisionOptions,
+): GroupDecision {
+  const entries = group.entries.map((entry) => resolve(entry, snapshot))
+  const paths = groupPaths(group)
+  const isNew = !paths.some((path) => options.held.has(path))
+  const isComplete = entries.every(({ state, entry }) => state !== 'absent' || !entry.required)
+  if (isNew && !(isComplete && entries.every(({ state }) => state !== 'unknown'))) return nothing
+  return group.format === 'plain'
+    ? decidePlain(group, entries)
+    : decideList(group, entries, options)
+}
+
+type Resolved =
+  | {
+      readonly entry: Entry
+      readonly state: 'value'
+      readonly value: Secret
+      readonly note?: string
+    }
+  | { readonly entry: Entry; readonly state: 'unknown' | 'absent' }
+
+const nothing: GroupDecision = { files: new Map(), keep: [], gone: [], values: new Map() }
+
+function resolve(entry: Entry, { values, unknown }: Snapshot): Resolved {
+  const value = values.get(entry.variableId)
+  if (value !== undefined) return { entry, state: 'value', ...decode(entry, value) }
+  if (unknown.has(entry.variableId)) return { entry, state: 'unknown' }
+  if (entry.default !== undefined)
+    return { entry, state: 'value', value: new Secret(entry.default) }
+  return { entry, state: 'absent' }
+}
+
+function decode({ alias, contentType }: Entry, value: Secret): { value: Secret; note?: string } {
+  if (contentType === 'text') return { value }
+  const text = value.text().replaceAll(/[\r\n]/g, '')
+  if (/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(text)) {
+    return { value: new Secret(Buffer.from(text, 'base64')) }
+  }
+  return { value, note: `${alias} is not base64: delivered as it is` }
+}
+
+function decidePlain(group: SecretGroup, entries: readonly Resolved[]): GroupDecision {
+  const files = new Map<string, SetFile>()
+  const keep: string[] = []
+  const gone: string[] = []
+  for (const resolved of entries) {
+    const path = plainPath(group, resolved.entry.alias)
+    if (resolved.state === 'value') files.set(path, { content: resolved.value, mode: group.mode })
+    else if (resolved.state === 'unknown') keep.push(path)
+    else gone.push(path)
+  }
+  const values = new Map([...files.keys(), ...keep].map((path) => [path, 1]))
+  return { files, keep, gone, values, notes: notes(entries) }
+}
+
+function decideList(
+  group: SecretGroup,
+  entries: readonly Resolved[],
+  { formatCompatibility }: DecisionOptions,
+): GroupDecision {
+  const { path, mode } = group
+  const kept = { ...nothing, keep: [path], values: new Map([[path, entries.length]]) }
+  if (entries.some(({ state }) => state === 'unknown')) return kept
+  const present = entries.flatMap((resolved): FormatEntry[] =>
+    resolved.state === 'value' ? [{ alias: resolved.entry.alias, value: resolved.value }] : [],
+  )
+  if (present.length === 0) return { ...nothing, gone: [path] }
+  try {
+    const content = new Secret(render(present, group, formatCompatibility))
+    return {
+      ...nothing,
+      files: new Map([[path, { content, mode }]]),
+      values: new Map([[path, present.length]]),
+      notes: notes(entries),
+    }
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    return { ...kept, error }
+  }
+}
+
+function render(
+  entries: readonly FormatEntry[],
+  { name, format }: SecretGroup,
+  compatibility: 'safe' | 'secrets-provider',
+): Buffer {
+  if (format === 'template' || format === 'plain') throw new Error(`${format} is no list`)
+  return renderList(entries, { format, group: name, compatibility })
+}
+
+function notes(entries: readonly Resolved[]): string[] {
+  return entries.flatMap((resolved) =>
+    resolved.state === 'value' && resolved.note !== undefined ? [resolved.note] : [],
+  )
+}

@@ -1,0 +1,73 @@
+import { accessSync, constants, lstatSync, renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { Secret } from '../core/secret.ts'
+import type { Output, Published, Snapshot } from './output.ts'
+import { outputFailure } from './output-failure.ts'
+import { isAsWanted, lookForFile } from './volume-look.ts'
+import { makeDirectory, remove, removeEmptyDirectory, writeNewFile } from './volume-write.ts'
+
+export interface TokenFileOptions {
+  /** Absolute. */
+  readonly path: string
+  /** `raw`: the JSON that Conjur issued. `base64`: the same, as the Authorization header takes it. */
+  readonly encoding: 'raw' | 'base64'
+  /**
+   * `refuse`: a directory that is missing is made, and one that cannot be written is an error.
+   * `leave-out`: there is no token file then; for the default path, which nobody asked for.
+   */
+  readonly whereUnwritable: 'refuse' | 'leave-out'
+}
+
+/** The access token as a file of its own, mode 0644, replaced by rename and never part of a set. */
+export function tokenFile({ path, encoding, whereUnwritable }: TokenFileOptions): Output {
+  return {
+    name: 'access token file',
+    async publish({ accessToken }: Snapshot, signal: AbortSignal) {
+      signal.throwIfAborted()
+      if (whereUnwritable === 'leave-out' && !canHoldToken(path)) return []
+      const content =
+        encoding === 'raw' ? accessToken : new Secret(accessToken.bytes().toString('base64'))
+      try {
+        return [replace(path, content)]
+      } catch (error) {
+        throw outputFailure(error, dirname(path))
+      }
+    },
+  }
+}
+
+/** Whether a token file could be written at this path without making a directory. */
+export function canHoldToken(path: string): boolean {
+  try {
+    accessSync(dirname(path), constants.W_OK | constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const MODE = 0o644
+
+function replace(path: string, content: Secret): Published {
+  const directory = dirname(path)
+  const name = basename(path)
+  const shown = { name, kind: 'token', values: 0, mode: MODE, bytes: content.length }
+  makeDirectory(directory)
+  const half = `.${name}.tmp`
+  // Left by a kill between writing and renaming; whoever finds it may remove it.
+  remove(join(directory, half))
+  if (isAsWanted(lookForFile(directory, name), { content, mode: MODE })) {
+    return { ...shown, state: 'same' }
+  }
+  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) {
+    removeEmptyDirectory(path, 'the access token')
+  }
+  try {
+    writeNewFile(directory, half, { content, mode: MODE })
+    renameSync(join(directory, half), path)
+  } catch (error) {
+    remove(join(directory, half))
+    throw error
+  }
+  return { ...shown, state: 'written' }
+}

@@ -1,0 +1,63 @@
+import type { FileOutcome, FileSet } from './file-set.ts'
+import { outputFailure } from './output-failure.ts'
+import { publishEach } from './volume-each.ts'
+import { demandMemory } from './volume-facts.ts'
+import { locate, look, lookOrNothing } from './volume-look.ts'
+import { publishSet } from './volume-set.ts'
+import { makeDirectory } from './volume-write.ts'
+
+export interface VolumeOptions {
+  readonly directory: string
+  /** `set`: all files change by one swap. `each`: plain files, each replaced by rename. */
+  readonly publish: 'set' | 'each'
+  /** `true` refuses a directory that is not in memory; `warn` and `false` leave that to the caller. */
+  readonly requireTmpfs: 'true' | 'warn' | 'false'
+}
+
+/** A directory in which a set of files is published at once. */
+export interface Volume {
+  /** Which of these paths are on the volume now. Throws an OutputError where it cannot be read. */
+  held(paths: Iterable<string>): ReadonlySet<string>
+  /**
+   * Makes the directory show exactly this set; what already is as it should be is not touched.
+   * Throws an OutputError, with the last set still in place.
+   */
+  publish(set: FileSet): ReadonlyMap<string, FileOutcome>
+}
+
+/**
+ * Publishes sets of files in one directory, which is made if it is not there.
+ *
+ * The calls are synchronous: a memory file system answers in microseconds, while a trip through
+ * the thread pool costs more than the write itself; and no signal falls between two of them.
+ * Nothing is flushed to a disk: on tmpfs there is none, and what a power cut leaves elsewhere
+ * differs from the set and is written again by the first pass.
+ */
+export function volume({ directory, publish, requireTmpfs }: VolumeOptions): Volume {
+  return {
+    held(paths) {
+      return guarded(directory, () => {
+        const found = lookOrNothing(directory)
+        return new Set([...paths].filter((path) => locate(directory, found, path) !== undefined))
+      })
+    },
+    publish(set) {
+      return guarded(directory, () => {
+        makeDirectory(directory)
+        if (requireTmpfs === 'true') demandMemory(directory)
+        const found = look(directory)
+        return publish === 'set'
+          ? publishSet(directory, found, set)
+          : publishEach(directory, found, set)
+      })
+    },
+  }
+}
+
+function guarded<Result>(directory: string, act: () => Result): Result {
+  try {
+    return act()
+  } catch (error) {
+    throw outputFailure(error, directory)
+  }
+}

@@ -1,0 +1,261 @@
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { Secret } from '../../src/core/secret.ts'
+import type { Published } from '../../src/outputs/output.ts'
+import { secretFiles } from '../../src/outputs/secret-files.ts'
+import { checkGroups, type Entry, type SecretGroup } from '../../src/outputs/secret-group.ts'
+import { temporaryVolume } from '../support/temporary-volume.ts'
+
+function entry(alias: string, more: Partial<Entry> = {}): Entry {
+  return { alias, variableId: `app/${alias}`, contentType: 'text', required: true, ...more }
+}
+
+function group(more: Partial<SecretGroup> = {}): SecretGroup {
+  const entries = [entry('user'), entry('password')]
+  return { name: 'db', entries, path: 'db.json', format: 'json', mode: 0o640, ...more }
+}
+
+async function publish(
+  directory: string,
+  groups: readonly SecretGroup[],
+  { values = {}, unknown = [] }: { values?: Record<string, string>; unknown?: string[] },
+): Promise<Record<string, Published>> {
+  const output = secretFiles({
+    directory,
+    groups,
+    publish: 'set',
+    requireTmpfs: 'false',
+    formatCompatibility: 'safe',
+  })
+  const published = await output.publish(
+    {
+      accessToken: new Secret('{}'),
+      values: new Map(
+        Object.entries(values).map(([alias, text]) => [`app/${alias}`, new Secret(text)]),
+      ),
+      unknown: new Set(unknown.map((alias) => `app/${alias}`)),
+    },
+    new AbortController().signal,
+  )
+  return Object.fromEntries(published.map((each) => [each.name, each]))
+}
+
+const both = { user: 'web', password: 'hunter2' }
+
+describe('a group', () => {
+  test('becomes one file, with what a report needs', async () => {
+    const directory = temporaryVolume()
+
+    const published = await publish(directory, [group()], { values: both })
+
+    expect(read(directory, 'db.json')).toBe('{"user":"web","password":"hunter2"}')
+    expect(published['db.json']).toEqual({
+      name: 'db.json',
+      kind: 'json',
+      values: 2,
+      mode: 0o640,
+      bytes: 35,
+      state: 'written',
+    })
+  })
+
+  test('of format plain becomes a file for each variable, any bytes', async () => {
+    const directory = temporaryVolume()
+    const groups = [
+      group({ name: 'at-the-root', path: '', format: 'plain', entries: [entry('user')] }),
+      group({
+        name: 'below',
+        path: 'keys',
+        format: 'plain',
+        entries: [entry('key', { contentType: 'base64' })],
+      }),
+    ]
+
+    await publish(directory, groups, { values: { user: 'web', key: 'AP8A' } })
+
+    expect(read(directory, 'user')).toBe('web')
+    expect(readFileSync(join(directory, 'keys/key'))).toEqual(Buffer.from([0, 0xff, 0]))
+  })
+
+  test('decodes base64, and delivers what is none as it is, with a note', async () => {
+    const directory = temporaryVolume()
+    const entries = [
+      entry('good', { contentType: 'base64' }),
+      entry('bad', { contentType: 'base64' }),
+    ]
+
+    const published = await publish(directory, [group({ entries })], {
+      values: { good: 'd2Vi\n', bad: 'no base64' },
+    })
+
+    expect(read(directory, 'db.json')).toBe('{"good":"web","bad":"no base64"}')
+    expect(published['db.json']?.notes).toEqual(['bad is not base64: delivered as it is'])
+  })
+
+  test('takes a default, and leaves out what is optional', async () => {
+    const directory = temporaryVolume()
+    const entries = [
+      entry('user', { required: false, default: 'nobody' }),
+      entry('password', { required: false }),
+      entry('host'),
+    ]
+
+    await publish(directory, [group({ entries })], { values: { host: 'h' } })
+
+    expect(read(directory, 'db.json')).toBe('{"user":"nobody","host":"h"}')
+  })
+})
+
+describe('P4', () => {
+  test('a group with an uncertain variable stays as it is; the others go on', async () => {
+    const directory = temporaryVolume()
+    const other = group({ name: 'web', path: 'web.json', entries: [entry('key')] })
+    await publish(directory, [group(), other], { values: { ...both, key: 'old' } })
+
+    const published = await publish(directory, [group(), other], {
+      values: { user: 'changed', key: 'new' },
+      unknown: ['password'],
+    })
+
+    expect(read(directory, 'db.json')).toBe('{"user":"web","password":"hunter2"}')
+    expect(read(directory, 'web.json')).toBe('{"key":"new"}')
+    expect(published['db.json']).toMatchObject({ state: 'kept', values: 2, bytes: 35 })
+  })
+
+  test.each([{ unknown: ['password'] }, { unknown: [] }])(
+    'a group that never was published is not while a required variable is missing (%o)',
+    async ({ unknown }) => {
+      const directory = temporaryVolume()
+      const other = group({ name: 'web', path: 'web.json', entries: [entry('key')] })
+
+      const published = await publish(directory, [group(), other], {
+        values: { user: 'web', key: 'k' },
+        unknown,
+      })
+
+      expect(existsSync(join(directory, 'db.json'))).toBe(false)
+      expect(published['db.json']).toEqual({
+        name: 'db.json',
+        kind: 'json',
+        values: 0,
+        state: 'missing',
+      })
+      expect(read(directory, 'web.json')).toBe('{"key":"k"}')
+    },
+  )
+
+  test('a revoked variable leaves its file, and comes back', async () => {
+    const directory = temporaryVolume()
+    await publish(directory, [group()], { values: both })
+
+    await publish(directory, [group()], { values: { user: 'web' } })
+    const revoked = read(directory, 'db.json')
+    await publish(directory, [group()], { values: both })
+
+    expect(revoked).toBe('{"user":"web"}')
+    expect(read(directory, 'db.json')).toBe('{"user":"web","password":"hunter2"}')
+  })
+
+  test('a file without entries goes', async () => {
+    const directory = temporaryVolume()
+    await publish(directory, [group()], { values: both })
+
+    const published = await publish(directory, [group()], { values: {} })
+
+    expect(published['db.json']?.state).toBe('removed')
+    expect(readdirSync(directory).filter((name) => !name.startsWith('..'))).toEqual([])
+  })
+
+  test('of a plain group only the file of the variable changes', async () => {
+    const directory = temporaryVolume()
+    const plain = group({ path: 'keys', format: 'plain' })
+    await publish(directory, [plain], { values: both })
+
+    const kept = await publish(directory, [plain], {
+      values: { user: 'new' },
+      unknown: ['password'],
+    })
+    const gone = await publish(directory, [plain], { values: { user: 'new' } })
+
+    expect(kept['keys/password']?.state).toBe('kept')
+    expect(kept['keys/user']?.state).toBe('written')
+    expect(gone['keys/password']?.state).toBe('removed')
+    expect(readdirSync(join(directory, 'keys'))).toEqual(['user'])
+  })
+
+  test('a value that the format cannot carry leaves the file and names the alias; the others go on', async () => {
+    const directory = temporaryVolume()
+    const shell = group({ format: 'bash', path: 'db.sh' })
+    const other = group({ name: 'web', path: 'web.json', entries: [entry('key')] })
+    await publish(directory, [shell, other], { values: { ...both, key: 'old' } })
+
+    const published = await publish(directory, [shell, other], {
+      values: { user: 'web', password: 'a\0b', key: 'new' },
+    })
+
+    expect(published['db.sh']).toMatchObject({
+      state: 'kept',
+      error: { code: 'OUTPUT_UNFIT', facts: { group: 'db', alias: 'password' } },
+    })
+    expect(read(directory, 'db.sh')).toBe('export user="web"\nexport password="hunter2"')
+    expect(read(directory, 'web.json')).toBe('{"key":"new"}')
+  })
+
+  test('the file of a group that is no longer configured goes with the next set', async () => {
+    const directory = temporaryVolume()
+    await publish(directory, [group({ path: 'old.json' })], { values: both })
+
+    const published = await publish(directory, [group()], { values: both })
+
+    expect(published['old.json']).toMatchObject({ state: 'removed' })
+    expect(existsSync(join(directory, 'old.json'))).toBe(false)
+  })
+})
+
+describe('P6 what cannot be is known before any value', () => {
+  test.each<[string, readonly Partial<SecretGroup>[], string]>([
+    [
+      'an escaping path',
+      [{ path: '../evil' }],
+      'group db: file path "../evil" has a part that begins with ".."',
+    ],
+    [
+      'an absolute path',
+      [{ path: '/etc/x' }],
+      'group db: file path "/etc/x" is absolute; paths are relative to the secrets directory',
+    ],
+    ['an empty part', [{ path: 'a//b' }], 'group db: file path "a//b" has an empty part'],
+    [
+      'a plain alias that escapes',
+      [{ format: 'plain', path: '', entries: [entry('..data')] }],
+      'group db: file path "..data" has a part that begins with ".."',
+    ],
+    [
+      'a bad alias',
+      [{ format: 'bash', entries: [entry('a.b')] }],
+      'group db: alias "a.b" is no variable name: letters, digits and _, the first no digit',
+    ],
+    ['an alias twice', [{ entries: [entry('a'), entry('a')] }], 'group db: alias "a" stands twice'],
+    [
+      'a template missing',
+      [{ format: 'template' }],
+      'group db: format template without a template',
+    ],
+    ['a template too many', [{ template: { text: '' } }], 'group db: a template, but format json'],
+    ['a shared path', [{}, { name: 'web' }], 'groups db and web share the file path "db.json"'],
+    [
+      'a file where a directory is needed',
+      [{ path: 'a' }, { name: 'web', path: 'a/b' }],
+      'group db: file path "a" is a directory for group web ("a/b")',
+    ],
+  ])('%s', (_what, groups, expected) => {
+    const problems = checkGroups(groups.map(group))
+
+    expect(problems).toEqual([expected])
+  })
+})
+
+function read(directory: string, path: string): string {
+  return readFileSync(join(directory, path), 'utf8')
+}
