@@ -29,9 +29,12 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
   }
 }
 
+let code: number
 try {
-  process.exitCode = await main()
+  code = await main()
 } catch (error) {
   process.stderr.write(report(error))
-  process.exitCode = exitCode(error)
+  code = exitCode(error)
 }
+// Not left to the event loop: a connection that hangs in its handshake would keep the process (P7).
+process.exit(code)

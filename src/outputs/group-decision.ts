@@ -32,9 +32,13 @@ export function decideGroup(
   snapshot: Snapshot,
   options: DecisionOptions,
 ): GroupDecision {
-  const entries = group.entries.map((entry) => resolve(entry, snapshot))
   const paths = groupPaths(group)
   const isNew = !paths.some((path) => options.held.has(path))
+  const entries = group.entries.map((entry) => {
+    const resolved = resolve(entry, snapshot)
+    // An optional variable does not hold up the first publication: there is nothing yet to be kept.
+    return isNew && resolved.state === 'unknown' && !entry.required ? withoutValue(entry) : resolved
+  })
   const isComplete = entries.every(({ state, entry }) => state !== 'absent' || !entry.required)
   if (isNew && !(isComplete && entries.every(({ state }) => state !== 'unknown'))) return nothing
   return group.format === 'plain'
@@ -57,9 +61,13 @@ function resolve(entry: Entry, { values, unknown }: Snapshot): Resolved {
   const value = values.get(entry.variableId)
   if (value !== undefined) return { entry, state: 'value', ...decode(entry, value) }
   if (unknown.has(entry.variableId)) return { entry, state: 'unknown' }
-  if (entry.default !== undefined)
-    return { entry, state: 'value', value: new Secret(entry.default) }
-  return { entry, state: 'absent' }
+  return withoutValue(entry)
+}
+
+function withoutValue(entry: Entry): Resolved {
+  return entry.default === undefined
+    ? { entry, state: 'absent' }
+    : { entry, state: 'value', value: new Secret(entry.default) }
 }
 
 function decode({ alias, contentType }: Entry, value: Secret): { value: Secret; note?: string } {

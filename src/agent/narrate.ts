@@ -1,0 +1,96 @@
+import type { Logger } from 'pino'
+import type { AgentConfig } from '../config/load.ts'
+import type { AgentError, IdentityError } from '../core/errors.ts'
+import type { Published } from '../outputs/output.ts'
+import type { Report } from './cycle.ts'
+import type { NextPass } from './loop.ts'
+
+/** What the log says of a run: one line a fact, each with a stable code; quiet where nothing changed. */
+export interface Narrator {
+  started(config: AgentConfig): void
+  passed(report: Report, next: Pick<NextPass, 'retry'>): void
+  identityRetry(reason: IdentityError, waitMs: number): void
+}
+
+export function narrator(log: Logger): Narrator {
+  // What was said last of each output, so that a state is told when it begins, not at every pass.
+  const told = new Map<string, string>()
+  return {
+    started(config) {
+      for (const { level, text } of config.notes) log[level]({ code: 'CONFIG_NOTE' }, text)
+      const { authenticator, login, applianceUrl } = config.conjur
+      log.info(
+        {
+          code: 'STARTED',
+          mode: config.mode,
+          conjur: applianceUrl.host,
+          authenticator: [authenticator.type, authenticator.serviceId].filter(Boolean).join('/'),
+          login: login ?? 'named by the token',
+          identitySource: config.identity.source.kind,
+          reason: config.identity.reason,
+        },
+        'starting',
+      )
+    },
+    passed(report, { retry }) {
+      const level = report.loggedIn && !told.has('login') ? 'info' : 'debug'
+      if (report.loggedIn) {
+        const lifeSeconds = Math.round((report.memory.held?.token.lifetimeMs ?? 0) / 1000)
+        log[level](
+          { code: 'LOGGED_IN', login: report.memory.held?.token.login, lifeSeconds },
+          'access token received',
+        )
+        told.set('login', 'once')
+      }
+      const changed = report.published.filter(
+        ({ state }) => state === 'written' || state === 'removed',
+      )
+      const files = changed.filter(({ kind }) => kind !== 'token')
+      if (files.length > 0) {
+        log.info({ code: 'PUBLISHED', outputs: files.map((file) => facts(file)) }, 'published')
+      }
+      for (const output of report.published) tellState(log, told, output)
+      for (const error of report.outputErrors) log.error(factsOf(error), error.message)
+      if (retry === undefined) return
+      const { error, attempt, waitMs } = retry
+      const line = `${error.message}; again in ${(waitMs / 1000).toFixed(1)} s`
+      log.warn({ ...factsOf(error), attempt, waitMs: Math.round(waitMs) }, line)
+    },
+    identityRetry(reason, waitMs) {
+      const line = `${reason.message}; again in ${(waitMs / 1000).toFixed(1)} s`
+      log.warn({ ...factsOf(reason), waitMs: Math.round(waitMs) }, line)
+    },
+  }
+}
+
+function tellState(log: Logger, told: Map<string, string>, output: Published): void {
+  const before = told.get(output.name)
+  told.set(output.name, output.state)
+  if (before === output.state) return
+  if (output.state === 'kept') {
+    log.warn(
+      { code: 'OUTPUT_KEPT', output: output.name },
+      'kept as it was: not every value was to be had',
+    )
+  } else if (output.state === 'missing') {
+    log.warn(
+      { code: 'OUTPUT_WAITING', output: output.name },
+      'not written yet: a required value is missing',
+    )
+  }
+}
+
+function facts({ name, kind, values, mode, bytes, state }: Published): Record<string, unknown> {
+  return {
+    name,
+    kind,
+    values,
+    state,
+    ...(mode === undefined ? {} : { mode: mode.toString(8) }),
+    bytes,
+  }
+}
+
+function factsOf(error: AgentError): Record<string, unknown> {
+  return { code: error.code, ...error.facts, hint: error.hint }
+}

@@ -1,0 +1,67 @@
+/** How long a token lives from its receipt, and how much of that has passed, in milliseconds. */
+export interface Life {
+  readonly lifetimeMs: number
+  readonly ageMs: number
+}
+
+/** An access token is used while at least this share of its life is left. */
+const FRESH_SHARE = 0.25
+
+/** Whether a token may still be presented. */
+export function isFresh({ lifetimeMs, ageMs }: Life): boolean {
+  return lifetimeMs - ageMs >= lifetimeMs * FRESH_SHARE
+}
+
+/**
+ * The age at which an access token is renewed.
+ *
+ * Three quarters of its life, less up to five per cent of jitter (0 to 1), so that pods started by
+ * one rollout do not come back to Conjur in the same second. `atMostMs` is an administrator's
+ * shorter wish.
+ */
+export function renewalAgeMs(
+  lifetimeMs: number,
+  { jitter, atMostMs }: { jitter: number; atMostMs: number | undefined },
+): number {
+  const age = lifetimeMs * (1 - FRESH_SHARE - 0.05 * jitter)
+  return atMostMs === undefined ? age : Math.min(age, atMostMs)
+}
+
+/** An interval less up to five per cent of jitter (0 to 1). */
+export function jittered(intervalMs: number, jitter: number): number {
+  return intervalMs * (1 - 0.05 * jitter)
+}
+
+export interface RetryFacts {
+  /** 1 for the first failure in a row. */
+  readonly attempt: number
+  /** The first wait. */
+  readonly baseMs: number
+  /** No wait is longer, but for one that the server asks for. */
+  readonly capMs: number
+  /** 0 to 1. */
+  readonly jitter: number
+  /** What the server asked for. */
+  readonly retryAfterMs: number | undefined
+  /** What is left of the access token that the application holds; undefined or 0 if none. */
+  readonly tokenLeftMs: number | undefined
+}
+
+/** The shortest wait between two tries for a token that is about to end. */
+const HURRY_MS = 500
+
+/**
+ * How long to wait before trying again: doubling from the base to the cap, a quarter of it left to
+ * chance. While the application's token still lives, never more than a third of what is left of it,
+ * so that an outage shorter than that stays invisible (P3). A server's Retry-After is honoured.
+ */
+export function retryDelayMs(facts: RetryFacts): number {
+  const { attempt, baseMs, capMs, jitter, retryAfterMs, tokenLeftMs } = facts
+  const doubled = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30))
+  const spread = doubled * (1 - 0.25 * jitter)
+  const hurried =
+    tokenLeftMs === undefined || tokenLeftMs <= 0
+      ? spread
+      : Math.min(spread, Math.max(HURRY_MS, tokenLeftMs / 3))
+  return Math.max(hurried, retryAfterMs ?? 0)
+}

@@ -1,0 +1,186 @@
+import { expect, test } from 'vitest'
+import { retrieve, type Outcome } from '../../src/conjur/retrieve.ts'
+import { ConjurError } from '../../src/core/errors.ts'
+import type { HttpReply, HttpRequest } from '../../src/core/http.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { reply, scriptedSend, type ScriptedSend } from '../support/scripted-send.ts'
+
+const token = { secret: new Secret('{"protected":"p"}'), lifetimeMs: 480_000, login: 'host/a' }
+
+/** A Conjur in few lines: values by id, and answers that override them. */
+function server(
+  values: Readonly<Record<string, string | Buffer>>,
+  override: (path: string, ids: readonly string[]) => HttpReply | undefined = () => undefined,
+): ScriptedSend {
+  const missing = (id: string): HttpReply =>
+    reply(
+      404,
+      JSON.stringify({
+        error: {
+          code: 'not_found',
+          message: `CONJ00076E Variable acme:variable:${id} is empty or not found.`,
+        },
+      }),
+      { 'content-type': 'application/json; charset=utf-8' },
+    )
+  return scriptedSend(({ url }: HttpRequest) => {
+    const single = /^\/secrets\/acme\/variable\/(.+)$/.exec(url.pathname)?.[1]
+    const ids =
+      single === undefined
+        ? (url.searchParams.get('variable_ids') ?? '')
+            .split(',')
+            .map((id) => id.replace('acme:variable:', ''))
+        : [decodeURIComponent(single)]
+    const answer = override(single === undefined ? 'batch' : 'single', ids)
+    if (answer !== undefined) return answer
+    const absent = ids.find((id) => values[id] === undefined)
+    if (absent !== undefined) return missing(absent)
+    if (single !== undefined)
+      return reply(200, values[ids[0] ?? ''], { 'content-type': 'application/octet-stream' })
+    const lines = (value: string | Buffer): string =>
+      Buffer.from(value).toString('base64').replaceAll(/.{60}/g, '$&\n').concat('\n')
+    return reply(
+      200,
+      JSON.stringify(
+        Object.fromEntries(ids.map((id) => [`acme:variable:${id}`, lines(values[id] ?? '')])),
+      ),
+      { 'content-type': 'application/json', 'content-encoding': 'base64' },
+    )
+  })
+}
+
+function ask(
+  { send }: ScriptedSend,
+  variableIds: readonly string[],
+): Promise<ReadonlyMap<string, Outcome>> {
+  const place = { applianceUrl: new URL('https://conjur.example.com'), account: 'acme' }
+  const signal = new AbortController().signal
+  return retrieve({ send, place, timeoutMs: 1000, now: () => 0 }, token, { variableIds, signal })
+}
+
+function shown(outcomes: ReadonlyMap<string, Outcome>): Record<string, string> {
+  return Object.fromEntries(
+    [...outcomes].map(([id, outcome]) => [
+      id,
+      outcome.kind === 'value' ? outcome.value.text() : outcome.kind,
+    ]),
+  )
+}
+
+test('one batch brings all values, every byte of them', async () => {
+  const binary = Buffer.from(Array.from({ length: 256 }, (_, index) => index))
+  const conjur = server({ a: 'one', 'b/c d': 'zwei\n', bin: binary })
+
+  const outcomes = await ask(conjur, ['a', 'b/c d', 'bin'])
+
+  expect(conjur.requests).toHaveLength(1)
+  expect(conjur.requests[0]?.headers).toEqual({
+    Authorization: 'Token token="eyJwcm90ZWN0ZWQiOiJwIn0="',
+    'Accept-Encoding': 'base64',
+  })
+  const outcome = outcomes.get('bin')
+  expect(outcome?.kind === 'value' && outcome.value.bytes().equals(binary)).toBe(true)
+  expect(shown(outcomes)).toMatchObject({ a: 'one', 'b/c d': 'zwei\n' })
+})
+
+test('values are taken as they are where the server did not encode them, as servers of the DAP era do', async () => {
+  const conjur = server({ a: 'x', b: 'y' }, (path) =>
+    path === 'batch'
+      ? reply(200, '{"acme:variable:a":"QUJD","acme:variable:b":"y"}', {
+          'content-type': 'application/json',
+        })
+      : undefined,
+  )
+
+  const outcomes = await ask(conjur, ['a', 'b'])
+
+  expect(shown(outcomes)).toEqual({ a: 'QUJD', b: 'y' })
+})
+
+test('what a batch cannot carry is read singly', async () => {
+  const conjur = server({ a: '1', b: '2', 'with,comma': '3', 'data/dynamic/x': '4' })
+
+  const outcomes = await ask(conjur, ['a', 'with,comma', 'b', 'data/dynamic/x'])
+
+  expect(shown(outcomes)).toEqual({ a: '1', b: '2', 'with,comma': '3', 'data/dynamic/x': '4' })
+  expect(conjur.requests.map(({ url }) => url.pathname)).toEqual([
+    '/secrets',
+    '/secrets/acme/variable/with%2Ccomma',
+    '/secrets/acme/variable/data%2Fdynamic%2Fx',
+  ])
+})
+
+test('P4 one missing variable costs two more requests, and the others arrive', async () => {
+  const ids = Array.from({ length: 50 }, (_, index) => `v${index}`)
+  const values = Object.fromEntries(ids.filter((id) => id !== 'v20').map((id) => [id, id]))
+  const conjur = server(values)
+
+  const outcomes = await ask(conjur, ids)
+
+  expect(shown(outcomes)).toEqual({ ...values, v20: 'missing' })
+  expect(conjur.requests).toHaveLength(3)
+})
+
+test('P4 one forbidden variable, which a batch does not name, is found by halves', async () => {
+  const ids = Array.from({ length: 64 }, (_, index) => `v${index}`)
+  const conjur = server(Object.fromEntries(ids.map((id) => [id, id])), (_path, asked) =>
+    asked.includes('v37') ? reply(403) : undefined,
+  )
+
+  const outcomes = await ask(conjur, ids)
+
+  expect(shown(outcomes)).toEqual({
+    ...Object.fromEntries(ids.map((id) => [id, id])),
+    v37: 'forbidden',
+  })
+  expect(conjur.requests.length).toBeLessThanOrEqual(13)
+})
+
+test.each([
+  ['404 page of a proxy', reply(404, '<html>not here</html>', { 'content-type': 'text/html' })],
+  [
+    '404 with JSON that is not Conjur’s',
+    reply(404, '{"message":"no route"}', { 'content-type': 'application/json' }),
+  ],
+  ['403 page of a firewall', reply(403, 'Request blocked', { 'content-type': 'text/plain' })],
+  ['200 page of a portal', reply(200, '<html>sign in</html>', { 'content-type': 'text/html' })],
+  ['400', reply(400)],
+])('P4 a %s proves nothing about a variable', async (_name, answer) => {
+  const conjur = server({ a: 'x', b: 'y' }, () => answer)
+
+  const outcomes = await ask(conjur, ['a'])
+
+  expect(shown(outcomes)).toEqual({ a: 'failed' })
+})
+
+test.each([500, 503, 429])('a %i is the server’s trouble, not a variable’s', async (status) => {
+  const conjur = server({}, () => reply(status))
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({
+    code: 'CONJUR_UNAVAILABLE',
+    retryable: true,
+  })
+})
+
+test('a refused access token is told as such', async () => {
+  const conjur = server({}, () => reply(401, 'Unauthorized: Invalid token'))
+
+  await expect(ask(conjur, ['a'])).rejects.toMatchObject({ code: 'CONJUR_UNAUTHENTICATED' })
+})
+
+test('a batch that is answered with something else is a bad reply', async () => {
+  const conjur = server({}, () => reply(200, 'hello'))
+
+  const error = await ask(conjur, ['a', 'b']).catch((thrown: unknown) => thrown)
+
+  expect(error).toBeInstanceOf(ConjurError)
+  expect(error).toMatchObject({ code: 'CONJUR_BAD_REPLY' })
+})
+
+test('nothing is asked for where nothing is wanted', async () => {
+  const conjur = server({})
+
+  await ask(conjur, [])
+
+  expect(conjur.requests).toHaveLength(0)
+})
