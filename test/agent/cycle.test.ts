@@ -1,0 +1,166 @@
+import { expect, test } from 'vitest'
+import { cycle, type Report, type Task } from '../../src/agent/cycle.ts'
+import { emptyMemory, type Memory } from '../../src/agent/memory.ts'
+import { ConjurError, OutputError } from '../../src/core/errors.ts'
+import { fakeClock } from '../support/fake-clock.ts'
+import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
+
+const signal = new AbortController().signal
+const all: Task = { values: true, renew: false }
+
+function pass(stages: FakeStages, memory: Memory = emptyMemory, task = all): Promise<Report> {
+  return cycle(stages, { memory, task }, signal)
+}
+
+const refused = (): ConjurError =>
+  new ConjurError('CONJUR_UNAUTHENTICATED', 'no', { hint: 'h', retryable: true })
+
+test('the first pass logs in, writes the token, reads and publishes', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+
+  const report = await pass(stages)
+
+  expect(stages.events).toEqual(['login', 'token', 'read', 'set'])
+  expect(stages.shown).toEqual({ token: 'token-1', values: { a: '1' }, unknown: [] })
+  expect(report).toMatchObject({ loggedIn: true, error: undefined, outputErrors: [] })
+})
+
+test('a fresh access token is used again', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const { memory } = await pass(stages)
+  stages.events.length = 0
+
+  await pass(stages, memory)
+
+  expect(stages.events).toEqual(['token', 'read', 'set'])
+})
+
+test('P3 a token with less than a quarter of its life left is replaced first', async () => {
+  const clock = fakeClock()
+  const stages = fakeStages(clock, { a: '1' })
+  const { memory } = await pass(stages)
+  await clock.advance(361_000)
+
+  const report = await pass(stages, memory)
+
+  expect(report.loggedIn).toBe(true)
+  expect(stages.shown.token).toBe('token-2')
+})
+
+test('an access token that is refused is replaced once, in the same pass', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const { memory } = await pass(stages)
+  stages.faults.read.push(refused())
+  stages.events.length = 0
+
+  const report = await pass(stages, memory)
+
+  expect(stages.events).toEqual(['token', 'read', 'login', 'token', 'read', 'set'])
+  expect(report.error).toBeUndefined()
+})
+
+test('P3 a renewal touches the token file and nothing else', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const { memory } = await pass(stages)
+  stages.events.length = 0
+
+  await pass(stages, memory, { values: false, renew: true })
+
+  expect(stages.events).toEqual(['login', 'token'])
+})
+
+test('P4 a failure leaves everything that was known', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const { memory } = await pass(stages)
+  stages.faults.read.push(unavailable())
+
+  const report = await pass(stages, memory)
+
+  expect(report.error?.code).toBe('CONJUR_UNAVAILABLE')
+  expect(report.memory.values).toEqual(memory.values)
+  expect(stages.shown.values).toEqual({ a: '1' })
+})
+
+test('a login that worked is kept although the values did not come', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stages.faults.read.push(unavailable())
+
+  const report = await pass(stages)
+
+  expect(report.memory.held?.token.secret.text()).toBe('token-1')
+})
+
+test('P4 one refusal keeps the value, the second in a row takes it', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1', b: '2' })
+  const first = await pass(stages)
+  stages.server.set('b', { kind: 'forbidden' })
+
+  const second = await pass(stages, first.memory)
+  expect(stages.shown).toMatchObject({ values: { a: '1', b: '2' }, unknown: [] })
+  await pass(stages, second.memory)
+
+  expect(stages.shown).toMatchObject({ values: { a: '1' }, unknown: [] })
+})
+
+test('P4 a refusal, a value and a refusal are not two in a row', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1', b: '2' })
+  let { memory } = await pass(stages)
+
+  for (const answer of [{ kind: 'missing' } as const, '2', { kind: 'missing' } as const]) {
+    stages.server.set('b', answer)
+    ;({ memory } = await pass(stages, memory))
+  }
+
+  expect(stages.shown.values).toEqual({ a: '1', b: '2' })
+})
+
+test('P4 refusals from something that is not Conjur never count', async () => {
+  const stages = fakeStages(fakeClock(), { b: '2' })
+  stages.answersWhoami = false
+  let { memory } = await pass(stages)
+  stages.server.set('b', { kind: 'forbidden' })
+
+  for (let count = 0; count < 5; count++) ({ memory } = await pass(stages, memory))
+
+  expect(stages.events.filter((event) => event === 'whoami')).toHaveLength(5)
+  expect(stages.shown.values).toEqual({ b: '2' })
+})
+
+test('P4 with removal switched off a refused value stays for good', async () => {
+  const stages = { ...fakeStages(fakeClock(), { a: '1', b: '2' }), removeDeleted: false }
+  let { memory } = await pass(stages)
+  stages.server.set('b', { kind: 'missing' })
+
+  for (let count = 0; count < 3; count++) ({ memory } = await pass(stages, memory))
+
+  expect(stages.shown.values).toEqual({ a: '1', b: '2' })
+})
+
+test('P4 what an agent that just started cannot learn is unknown, not gone', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stages.server.set('b', { kind: 'missing' })
+
+  await pass(stages)
+
+  expect(stages.shown).toMatchObject({ values: { a: '1' }, unknown: ['b'] })
+})
+
+test('an output that fails does not stop the others', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stages.faults.token.push(new OutputError('OUTPUT_UNWRITABLE', 'no', { hint: 'h' }))
+
+  const report = await pass(stages)
+
+  expect(report.outputErrors.map(({ code }) => code)).toEqual(['OUTPUT_UNWRITABLE'])
+  expect(stages.shown.values).toEqual({ a: '1' })
+})
+
+test('P7 an aborted pass ends with the reason of the signal', async () => {
+  const stop = new AbortController()
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stop.abort(new Error('asked to end'))
+
+  const ended = cycle(stages, { memory: emptyMemory, task: all }, stop.signal)
+
+  await expect(ended).rejects.toThrow('asked to end')
+})

@@ -1,0 +1,58 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { isFresh, renewalAgeMs, retryDelayMs } from '../../src/agent/schedule.ts'
+
+const share = fc.double({ min: 0, max: 1, noNaN: true })
+const life = fc.integer({ min: 1000, max: 5 * 3_600_000 })
+
+test('P3 a token is renewed at three quarters of its life, at most five per cent earlier', () => {
+  fc.assert(
+    fc.property(life, share, (lifetimeMs, jitter) => {
+      const age = renewalAgeMs(lifetimeMs, { jitter, atMostMs: undefined })
+
+      expect(age).toBeLessThanOrEqual(lifetimeMs * 0.75)
+      expect(age).toBeGreaterThanOrEqual(lifetimeMs * 0.7 - 1)
+      expect(isFresh({ lifetimeMs, ageMs: age })).toBe(true)
+    }),
+  )
+})
+
+test('an administrator can have it renewed more often, not less', () => {
+  expect(renewalAgeMs(480_000, { jitter: 0, atMostMs: 60_000 })).toBe(60_000)
+  expect(renewalAgeMs(480_000, { jitter: 0, atMostMs: 3_600_000 })).toBe(360_000)
+})
+
+const retry = {
+  attempt: 1,
+  baseMs: 1000,
+  capMs: 30_000,
+  jitter: 0,
+  retryAfterMs: undefined,
+  tokenLeftMs: undefined,
+}
+
+test('P9 waits double up to the cap', () => {
+  const waits = [1, 2, 3, 4, 5, 6, 7, 1000].map((attempt) => retryDelayMs({ ...retry, attempt }))
+
+  expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
+})
+
+test('P9 a server’s Retry-After is honoured', () => {
+  expect(retryDelayMs({ ...retry, retryAfterMs: 45_000 })).toBe(45_000)
+  expect(retryDelayMs({ ...retry, retryAfterMs: 10 })).toBe(1000)
+})
+
+test('P3 while the token lives there is always time for another try before it ends', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      share,
+      fc.integer({ min: 2000, max: 480_000 }),
+      (attempt, jitter, tokenLeftMs) => {
+        const wait = retryDelayMs({ ...retry, attempt, jitter, tokenLeftMs })
+
+        expect(wait).toBeLessThan(tokenLeftMs)
+      },
+    ),
+  )
+})
