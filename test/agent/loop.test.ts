@@ -11,8 +11,8 @@ interface Running {
   readonly stages: FakeStages
   readonly passes: { readonly at: number; readonly report: Report; readonly next: NextPass }[]
   readonly wake: LoopOptions['wake']
-  stop(): Promise<void>
-  advance(ms: number): Promise<void>
+  readonly stop: () => Promise<void>
+  readonly advance: (ms: number) => Promise<void>
 }
 
 /** A loop over fakes, at second 0 and waiting. */
