@@ -21,6 +21,8 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'init':
     case 'sidecar':
       return (await import('./agent/start.ts')).start
+    case 'injector':
+      return (await import('./injector/start.ts')).start
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help

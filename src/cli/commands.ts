@@ -39,6 +39,29 @@ export const commands = {
     examples: [['conjur-agent sidecar --config agent.yaml', 'settings from a file']],
     flags: {},
   },
+  injector: {
+    summary: 'Serves the mutating webhook that adds the agent to pods.',
+    examples: [
+      [
+        'conjur-agent injector --image IMAGE --tls-cert FILE --tls-key FILE',
+        'supplied certificate',
+      ],
+      ['conjur-agent injector --config injector.yaml', 'as the Helm chart runs it'],
+    ],
+    flags: {
+      listen: { value: 'HOST:PORT', help: 'where reviews are served (0.0.0.0:8443)' },
+      'status-listen': {
+        value: 'HOST:PORT',
+        help: 'where /readyz, /livez and /metrics are served (0.0.0.0:8080)',
+      },
+      'tls-cert': {
+        value: 'FILE',
+        help: 'serving certificate chain, PEM; reloaded when it changes',
+      },
+      'tls-key': { value: 'FILE', help: 'its key, PEM' },
+      image: { value: 'IMAGE', help: 'image of the injected agent' },
+    },
+  },
   help: {
     summary: 'Shows what a command, a setting or an error code means.',
     examples: [['conjur-agent help exit-codes', 'the exit codes']],

@@ -1,0 +1,183 @@
+import { describe, expect, test } from 'vitest'
+import { review } from '../../src/injector/review.ts'
+import { contextWith, creating, pod, reviewed } from './pods.ts'
+
+describe('opting in', () => {
+  test.each(['true', 'TRUE', 'yes', 'Yes', 'on', 'y', 'Y', ' true '])(
+    'the word %j opts in',
+    async (word) => {
+      const { verdict } = await reviewed(pod({ inject: word }))
+
+      expect(verdict.outcome).toBe('injected')
+    },
+  )
+
+  test.each(['false', 'No', 'off', 'N'])('the word %j opts out', async (word) => {
+    const { verdict } = await reviewed(pod({ inject: word }))
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'opted-out', warnings: [] })
+  })
+
+  test.each(['', 'tru', '1', 'enabled', 'true\nfalse'])(
+    'any other word (%j) is refused by name',
+    async (word) => {
+      const { verdict } = await reviewed(pod({ inject: word }))
+
+      expect(verdict.outcome).toBe('refused')
+      expect(verdict.problems[0]).toContain('conjur.org/inject')
+      expect(verdict.problems[0]).toContain(word.replaceAll('\n', ' '))
+    },
+  )
+
+  test('a pod that says nothing is left alone', async () => {
+    const object = { metadata: { name: 'x' }, spec: { containers: [] } }
+    const { verdict } = await reviewed(object)
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'not-opted-in', warnings: [] })
+  })
+
+  test('a misspelt opt-in gets the nearest name as a warning', async () => {
+    const object = pod({}, {}, { annotations: { 'conjur.org/injct': 'true' } })
+    const { verdict } = await reviewed(object)
+
+    expect(verdict).toMatchObject({
+      outcome: 'skipped',
+      warnings: ['conjur.org/injct: unknown annotation; nearest: conjur.org/inject'],
+    })
+  })
+
+  test('a label where an annotation counts is pointed out', async () => {
+    const object = pod({}, {}, { annotations: null, labels: { 'conjur.org/inject': 'true' } })
+    const { verdict } = await reviewed(object)
+
+    expect(verdict.warnings).toEqual([
+      'conjur.org/inject among the labels has no effect; write it among the annotations',
+    ])
+  })
+
+  test('with match: label the label has the name and values of the annotation', async () => {
+    const context = await contextWith({ match: 'label' })
+    const labels = { 'conjur.org/inject': 'yes' }
+    const { verdict } = await reviewed(pod({ inject: undefined }, {}, { labels }), context)
+
+    expect(verdict.outcome).toBe('injected')
+  })
+})
+
+describe('what is never injected', () => {
+  test.each(['kube-system', 'kube-public', 'kube-node-lease', 'conjur-agent'])(
+    'a pod in %s, by the namespace of the request',
+    async (namespace) => {
+      const object = pod({}, {}, { namespace: 'shop' })
+      const { verdict } = await reviewed(object, undefined, { namespace })
+
+      expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'namespace', patch: [] })
+      expect(verdict.warnings).toEqual([`nothing is injected in the namespace ${namespace}`])
+    },
+  )
+
+  test('a pod without a namespace of its own is judged by the request too', async () => {
+    const { verdict } = await reviewed(pod(), undefined, { namespace: 'kube-system' })
+
+    expect(verdict.patch).toEqual([])
+  })
+
+  test('a pod that did not opt in gets no warning there', async () => {
+    const object = { metadata: {}, spec: { containers: [] } }
+    const { verdict } = await reviewed(object, undefined, { namespace: 'kube-system' })
+
+    expect(verdict.warnings).toEqual([])
+  })
+
+  test.each([
+    ['UPDATE', { operation: 'UPDATE' }],
+    ['CONNECT', { operation: 'CONNECT' }],
+    ['a subresource', { subResource: 'ephemeralcontainers' }],
+    ['another kind', { kind: { group: 'apps', version: 'v1', kind: 'Deployment' } }],
+    ['a kind called Pod of another group', { kind: { group: 'x.io', version: 'v1', kind: 'Pod' } }],
+    ['another resource', { resource: { group: 'x.io', version: 'v1', resource: 'pods' } }],
+  ])('%s, with a warning where the object opted in', async (_, changes) => {
+    const { verdict } = await reviewed(pod(), undefined, changes)
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'not-a-pod', patch: [] })
+    expect(verdict.warnings).toHaveLength(1)
+  })
+
+  test('a deletion, whose object is null', async () => {
+    const request = creating(null, { operation: 'DELETE' })
+    const verdict = await review(request, await contextWith())
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', warnings: [] })
+  })
+
+  test('a mirror pod', async () => {
+    const object = pod()
+    object.metadata.annotations['kubernetes.io/config.mirror'] = 'abc'
+    const { verdict } = await reviewed(object)
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'mirror-pod' })
+    expect(verdict.warnings).toHaveLength(1)
+  })
+
+  const onlyWindows = { key: 'kubernetes.io/os', operator: 'In', values: ['windows'] }
+  const required = { nodeSelectorTerms: [{ matchExpressions: [onlyWindows] }] }
+  test.each([
+    ['spec.os', { os: { name: 'windows' } }],
+    ['a node selector', { nodeSelector: { 'kubernetes.io/os': 'windows' } }],
+    [
+      'node affinity',
+      {
+        affinity: {
+          nodeAffinity: { requiredDuringSchedulingIgnoredDuringExecution: required },
+        },
+      },
+    ],
+  ])('a Windows pod, told by %s', async (_, spec) => {
+    const { verdict } = await reviewed(pod({}, spec))
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'windows' })
+    expect(verdict.warnings).toEqual(['Windows pods are not injected'])
+  })
+})
+
+describe('a second pass', () => {
+  test('yields no patch', async () => {
+    const first = await reviewed(pod({ 'container-mode': 'both' }))
+    const { verdict } = await reviewed(first.pod)
+
+    expect(verdict).toMatchObject({ outcome: 'skipped', reason: 'already-injected', patch: [] })
+  })
+
+  test("yields no patch after another webhook's edits and the API server's defaults", async () => {
+    const { pod: injected } = await reviewed(pod())
+    injected.spec.containers.push({ name: 'istio-proxy', image: 'istio' })
+    injected.spec.initContainers.unshift({ name: 'istio-init', image: 'istio' })
+    const agent = injected.spec.initContainers[1]
+    agent.image = 'mirror.example.com/conjur-agent:1'
+    agent.env.push({ name: 'HTTP_PROXY', value: 'x' })
+    agent.volumeMounts.push({ name: 'kube-api-access-x', mountPath: '/var/run/x', readOnly: true })
+    agent.terminationMessagePath = '/dev/termination-log'
+    agent.startupProbe.successThreshold = 1
+    injected.spec.volumes[4].projected.defaultMode = 420
+    delete injected.metadata.labels
+    const { verdict } = await reviewed(injected)
+
+    expect(verdict.patch).toEqual([])
+  })
+
+  test('a status written by hand does not keep a pod from its agent', async () => {
+    const { verdict } = await reviewed(pod({ status: 'injected' }))
+
+    expect(verdict.outcome).toBe('injected')
+  })
+})
+
+test('a pod that is no pod is malformed, and the message shows none of its values', async () => {
+  const object = { metadata: {}, spec: { containers: [{ name: 'x', env: 'hunter2' }] } }
+  const verdict = await review(creating(object), await contextWith())
+
+  expect(verdict).toEqual({
+    outcome: 'malformed',
+    message: 'the pod is malformed at spec.containers.0.env: expected a list, got a text',
+  })
+})
