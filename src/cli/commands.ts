@@ -22,6 +22,11 @@ export const everywhere = {
   help: { short: 'h', help: 'what this command takes' },
 } as const satisfies Record<string, Flag>
 
+/** A flag, since the annotation of the same name beats the environment: the injector has the last word. */
+const tokenPath = {
+  'jwt-token-path': { value: 'FILE', help: 'the projected service-account token' },
+} as const satisfies Record<string, Flag>
+
 /** Every command of the program: the one source for parsing, help and completion. */
 export const commands = {
   run: {
@@ -32,12 +37,12 @@ export const commands = {
   init: {
     summary: 'Fetches every secret once and ends.',
     examples: [['conjur-agent init', 'exit 0 means that all are on the volume']],
-    flags: {},
+    flags: tokenPath,
   },
   sidecar: {
     summary: 'Fetches every secret and keeps them fresh until SIGTERM.',
     examples: [['conjur-agent sidecar --config agent.yaml', 'settings from a file']],
-    flags: {},
+    flags: tokenPath,
   },
   injector: {
     summary: 'Serves the mutating webhook that adds the agent to pods.',

@@ -49,7 +49,9 @@ describe('the modes', () => {
     const context = await contextWith({ agent: { ...defaults, containerStyle: 'classic' } })
     const { pod: patched } = await reviewed(pod({ 'container-mode': 'both' }), context)
 
-    expect(patched.spec.initContainers.map(({ name }: Loose) => name)).toEqual(['conjur-agent-init'])
+    expect(patched.spec.initContainers.map(({ name }: Loose) => name)).toEqual([
+      'conjur-agent-init',
+    ])
     expect(patched.spec.containers.map(({ name }: Loose) => name)).toEqual(['web', 'conjur-agent'])
     expect(patched.spec.containers[1]).not.toHaveProperty('restartPolicy')
   })
@@ -252,7 +254,8 @@ describe('Azure workload identity', () => {
     ['before ours', async (object: Loose) => (await reviewed(azure(object, ['containers']))).pod],
     [
       'after ours',
-      async (object: Loose) => azure((await reviewed(object)).pod, ['containers', 'initContainers']),
+      async (object: Loose) =>
+        azure((await reviewed(object)).pod, ['containers', 'initContainers']),
     ],
     [
       'before ours and reinvoked',
@@ -297,7 +300,8 @@ describe('Azure workload identity', () => {
     const own = { 'authn-identity': 'host/apps/web' }
     const labelled = await reviewed(pod(own, {}, { labels }), context)
     const other = await reviewed(pod(own), context)
-    const env = (agent: Loose, name: string) => agent.env.find((one: Loose) => one.name === name)?.value
+    const env = (agent: Loose, name: string) =>
+      agent.env.find((one: Loose) => one.name === name)?.value
 
     expect(env(labelled.agent, 'CONJUR_AUTHENTICATOR')).toBe('authn-azure/prod')
     expect(env(labelled.agent, 'CONJUR_IDENTITY_SOURCE')).toBe('azure-workload-identity')

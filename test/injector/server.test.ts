@@ -5,10 +5,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { review } from '../../src/injector/review.ts'
 import { createWebhook, type Answered } from '../../src/injector/server.ts'
 import { applyPatch } from '../support/json-patch.ts'
-import { servingCertificate } from '../support/serving-certificate.ts'
+import { testCa } from '../support/certificate.ts'
 import { contextWith, creating, pod, type Loose } from './pods.ts'
 
-const tls = servingCertificate()
+const ca = await testCa()
+const tls = await ca.issue()
 const answers: Answered[] = []
 let port = 0
 let close: () => void
@@ -50,7 +51,7 @@ async function send({ method = 'POST', path = '/mutate', headers, chunks, body }
     host: '127.0.0.1',
     method,
     path,
-    ca: tls.cert,
+    ca: ca.cert,
     headers: { 'Content-Type': 'application/json', ...headers },
   })
   for (const chunk of chunks ?? []) request.write(chunk)
@@ -231,7 +232,12 @@ describe('a malformed request gets 4xx and a message, never 5xx', () => {
 
   test('a client that goes away in the middle leaves the server serving', async () => {
     const request = httpsRequest({
-      port, host: '127.0.0.1', method: 'POST', path: '/mutate', ca: tls.cert, agent: false,
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/mutate',
+      ca: ca.cert,
+      agent: false,
       headers: { 'Content-Type': 'application/json', 'Content-Length': '1000' },
     })
     request.on('error', () => {})
