@@ -143,12 +143,14 @@ export function environmentFor(injection: Injection): Readonly<Record<string, st
   const { request, settings } = injection
   const agent = agentsOf(request, settings).at(-1)
   const variables = agent === undefined ? [] : environmentOf(agent, injection)
-  return Object.fromEntries(
-    variables.map(({ name, value }) => [
-      name,
-      value?.replaceAll('$$(', '$(') ?? placeholders[name] ?? 'from-the-cluster',
-    ]),
-  )
+  const given = variables.map(({ name, value }) => [
+    name,
+    value?.replaceAll('$$(', '$(') ?? placeholders[name] ?? 'from-the-cluster',
+  ])
+  return {
+    ...(hasAzureLabel(injection.pod) ? azurePlaceholders : {}),
+    ...Object.fromEntries(given),
+  }
 }
 
 const placeholders: Readonly<Record<string, string>> = {
@@ -158,6 +160,13 @@ const placeholders: Readonly<Record<string, string>> = {
   CONJUR_AUTHN_LOGIN: 'host/from-the-cluster',
   CONJUR_SSL_CERTIFICATE: '',
 }
+
+/** What Azure's webhook will have added by the time the agent starts. */
+const azurePlaceholders = {
+  AZURE_CLIENT_ID: 'from-the-cluster',
+  AZURE_TENANT_ID: 'from-the-cluster',
+  AZURE_FEDERATED_TOKEN_FILE: '/var/run/secrets/azure/wi/token/azure-identity-token',
+} as const
 
 function addedVolumes({ request, settings }: Injection): readonly V1Volume[] {
   const { audience, expirationSeconds } = settings.token
