@@ -18,3 +18,20 @@ export function isLocalHost(hostname: string): boolean {
       return host === 'localhost'
   }
 }
+
+/**
+ * Whether a URL's hostname is this machine, its link, or an address of a private range: 10/8,
+ * 172.16/12, 192.168/16, fc00::/7. Names other than `localhost` are not, whatever they resolve to.
+ */
+export function isPrivateHost(hostname: string): boolean {
+  if (isLocalHost(hostname)) return true
+  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  switch (isIP(host)) {
+    case 4:
+      return /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(host)
+    case 6:
+      return /^f[cd]/.test(host)
+    default:
+      return false
+  }
+}

@@ -7,7 +7,8 @@ import {
   type Send,
 } from '../core/http.ts'
 import type { Outcome, RetryRule } from './persist.ts'
-import { readPlatformToken, type PlatformToken } from './source.ts'
+import { endOfLife } from './expiry.ts'
+import { expired, readPlatformToken, type PlatformToken } from './source.ts'
 
 /** A platform's endpoint, in words and in patience. */
 export interface Place {
@@ -32,8 +33,10 @@ export async function ask<T>(
   try {
     reply = await send({ ...rest, maxBodyBytes: LONGEST_REPLY })
   } catch (failure) {
-    if (!(failure instanceof SendFailure)) throw failure
-    return unanswered(failure, place)
+    if (failure instanceof SendFailure) return unanswered(failure, place)
+    // What the request itself needs, a CA file for one, may be not ready either.
+    if (!(failure instanceof IdentityError)) throw failure
+    return failure.retryable ? { error: failure, again: place.again } : { error: failure }
   }
   return reply.status >= 300 && reply.status < 400 ? redirected(reply, place) : understand(reply)
 }
@@ -77,8 +80,12 @@ export function tokenOutcome(
     )
     return { error, again: place.again }
   }
+  const issuedBy = { from: place.name, now: issuerNow(reply, now) }
   try {
-    return { value: readPlatformToken(text, { from: place.name, now: issuerNow(reply, now) }) }
+    const token = readPlatformToken(text, issuedBy)
+    const expiresAt = endOfLife(token, jsonObject(reply) ?? {}, issuedBy.now)
+    if (expiresAt !== undefined && expiresAt <= issuedBy.now) throw expired(issuedBy, expiresAt)
+    return { value: { ...token, expiresAt } }
   } catch (error) {
     if (error instanceof IdentityError) return { error, again: place.again }
     throw error

@@ -1,25 +1,19 @@
 import { IdentityError } from '../core/errors.ts'
-import type { HttpReply, Send } from '../core/http.ts'
+import type { HttpReply } from '../core/http.ts'
 import { isLocalHost } from '../core/local-host.ts'
 import { ask, describe, jsonObject, problem, textField, tokenOutcome, type Place } from './ask.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import {
+  inWords,
+  selectorSetting,
+  type IdentitySelector,
+  type ManagedIdentityOptions,
+} from './managed-identity.ts'
+import { persist, type Outcome, type RetryRule } from './persist.ts'
 import type { IdentitySource, PlatformToken } from './source.ts'
 
-/** Which of the attached managed identities is meant; at most one selector is ever sent. */
-export interface IdentitySelector {
-  readonly kind: 'clientId' | 'objectId' | 'resourceId'
-  readonly value: string
-}
-
-export interface AzureImdsOptions extends Patience {
-  /** Goes straight to the machine's link: a proxy must never see this request. */
-  readonly send: Send
+export interface AzureImdsOptions extends ManagedIdentityOptions {
   /** `2018-02-01` or a later version. */
   readonly apiVersion: string
-  /** What the token is for: a bare URI such as `https://management.azure.com/`, not a scope. */
-  readonly resource: string
-  /** Without one: the system-assigned identity, else the only user-assigned one. */
-  readonly selector?: IdentitySelector | undefined
   /** In place of http://169.254.169.254; loopback and link-local hosts only. */
   readonly baseUrl?: URL | undefined
 }
@@ -27,16 +21,13 @@ export interface AzureImdsOptions extends Patience {
 /** Where the metadata service is on every Azure machine, in every cloud. */
 const IMDS = new URL('http://169.254.169.254')
 
+/** Container groups and new machines answer late: this long they are asked again. */
+const FIRST_BOOT_MS = 300_000
+
 const SELECTOR_PARAMETER = {
   clientId: 'client_id',
   objectId: 'object_id',
   resourceId: 'msi_res_id',
-} as const satisfies Record<IdentitySelector['kind'], string>
-
-const SELECTOR_SETTING = {
-  clientId: 'CONJUR_AUTHN_AZURE_CLIENT_ID',
-  objectId: 'CONJUR_AUTHN_AZURE_OBJECT_ID',
-  resourceId: 'CONJUR_AUTHN_AZURE_RESOURCE_ID',
 } as const satisfies Record<IdentitySelector['kind'], string>
 
 const PATIENT: RetryRule = { waitsMs: [1000, 2000, 4000, 8000, 16_000, 30_000] }
@@ -61,7 +52,7 @@ export function azureImds(options: AzureImdsOptions): IdentitySource<PlatformTok
     name: 'azure-imds',
     watched: [],
     token: (signal) =>
-      persist(options, signal, () =>
+      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, () =>
         ask(
           options.send,
           {
@@ -136,18 +127,14 @@ function isStartingUp(reply: HttpReply): boolean {
 function refused(reply: HttpReply, context: Context): Outcome<never> {
   const { place, selector } = context
   const said = reply.body.toString('utf8')
-  const named =
-    selector === undefined ? 'CONJUR_AUTHN_AZURE_CLIENT_ID' : SELECTOR_SETTING[selector.kind]
   if (/identity not found/i.test(said)) {
-    const which =
-      selector === undefined ? '' : ` with ${SELECTOR_PARAMETER[selector.kind]} ${selector.value}`
     const error = problem(
       'IDENTITY_ABSENT',
-      `no managed identity${which} is attached to this machine`,
+      `no ${inWords(selector)} is attached to this machine`,
       {
         place,
         reply,
-        hint: `attach it (az vm identity assign, az container create --assign-identity), or correct ${named}`,
+        hint: `attach it (az vm identity assign, az container create --assign-identity), or correct ${selectorSetting(selector)}`,
       },
     )
     return { error, again: FRESH_ASSIGNMENT }
@@ -182,7 +169,7 @@ function refused(reply: HttpReply, context: Context): Outcome<never> {
     {
       place,
       reply,
-      hint: hintFor(said, named),
+      hint: hintFor(said, selectorSetting(selector)),
     },
   )
   return { error }

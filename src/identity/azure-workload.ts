@@ -15,11 +15,19 @@ export interface AzureWorkloadOptions extends Patience {
   readonly tenantId: string
   /** `AZURE_AUTHORITY_HOST`, such as `https://login.microsoftonline.com/`; the sovereign clouds have their own. */
   readonly authorityHost: URL
+  /**
+   * `AZURE_KUBERNETES_TOKEN_PROXY`: takes the token request instead of the authority host. `send` must
+   * then use its server name and its CA.
+   */
+  readonly tokenProxy?: URL | undefined
   /** What the token is for: a bare URI. Resource Manager's gives the v1.0 token that authn-azure needs. */
   readonly resource: string
 }
 
 const ASSERTION_TYPE = 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer'
+
+/** A fresh federated credential may take minutes to spread. */
+const FIRST_BOOT_MS = 300_000
 
 const PATIENT: RetryRule = { waitsMs: [1000, 2000, 4000, 8000, 16_000, 30_000] }
 // A new federated credential spreads slowly, and its absence is remembered for a while.
@@ -36,14 +44,14 @@ export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<Pla
   const url = tokenUrl(options)
   const place: Place = {
     name: `the token endpoint at ${url.host}`,
-    silenceHint: `allow this workload to reach https://${url.host}, or correct AZURE_AUTHORITY_HOST`,
+    silenceHint: `allow this workload to reach https://${url.host}, or correct ${options.tokenProxy === undefined ? 'AZURE_AUTHORITY_HOST' : 'AZURE_KUBERNETES_TOKEN_PROXY'}`,
     again: PATIENT,
   }
   return {
     name: 'azure-workload-identity',
     watched: [options.tokenFile],
     token: (signal) =>
-      persist(options, signal, async () => {
+      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, async () => {
         const assertion = await readAssertion(options.tokenFile, options.clock)
         return ask(
           options.send,
@@ -65,9 +73,10 @@ export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<Pla
   }
 }
 
-function tokenUrl({ authorityHost, tenantId }: AzureWorkloadOptions): URL {
-  const base = authorityHost.href.replace(/\/+$/, '')
-  return new URL(`${base}/${encodeURIComponent(tenantId)}/oauth2/v2.0/token`)
+function tokenUrl({ authorityHost, tokenProxy, tenantId }: AzureWorkloadOptions): URL {
+  const path = `${authorityHost.pathname.replace(/\/+$/, '')}/${encodeURIComponent(tenantId)}/oauth2/v2.0/token`
+  if (tokenProxy === undefined) return new URL(path, authorityHost)
+  return new URL(tokenProxy.pathname.replace(/\/+$/, '') + path, tokenProxy)
 }
 
 async function readAssertion(path: string, clock: Clock): Promise<PlatformToken> {

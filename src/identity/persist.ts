@@ -4,8 +4,8 @@ import type { Clock } from './source.ts'
 /** How long a source goes on asking a platform that is not ready yet, and how it tells. */
 export interface Patience {
   readonly clock: Clock
-  /** From the call to the last try, in milliseconds; a platform may need minutes after its first boot. */
-  readonly budgetMs: number
+  /** From the call to the last try, in milliseconds; unless set, what the platform may need after its first boot. */
+  readonly budgetMs?: number
   /** 0 to 1; spreads the waits of machines that start together. */
   readonly random?: () => number
   /** Told before each wait. */
@@ -32,7 +32,7 @@ export type Outcome<T> =
  * last error is thrown. Aborting `signal` ends a wait at once, with the signal's reason.
  */
 export async function persist<T>(
-  patience: Patience,
+  patience: Patience & { readonly budgetMs: number },
   signal: AbortSignal,
   attempt: () => Promise<Outcome<T>>,
 ): Promise<T> {

@@ -106,7 +106,8 @@ function malformed(origin: TokenOrigin, what: string): IdentityError {
   })
 }
 
-function expired(origin: TokenOrigin, expiresAt: number): IdentityError {
+/** The error of a token that ended before `origin.now`. */
+export function expired(origin: TokenOrigin, expiresAt: number): IdentityError {
   const seconds = Math.round((origin.now - expiresAt) / 1000)
   return new IdentityError(
     'IDENTITY_EXPIRED',

@@ -346,7 +346,7 @@ test('no identity after three more tries is IDENTITY_ABSENT and names the select
   expect(clock.waits).toEqual([1000, 2000, 4000])
   expect(error).toMatchObject({
     code: 'IDENTITY_ABSENT',
-    message: 'no managed identity with object_id o-gone is attached to this machine',
+    message: 'no managed identity with object id o-gone is attached to this machine',
     hint: 'attach it (az vm identity assign, az container create --assign-identity), or correct CONJUR_AUTHN_AZURE_OBJECT_ID',
   })
 })
