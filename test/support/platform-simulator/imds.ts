@@ -1,4 +1,5 @@
 import type { Endpoint, Reply, SeenRequest } from './platform.ts'
+import { json } from './replies.ts'
 
 export interface ManagedIdentity {
   readonly kind: 'system' | 'user'
@@ -112,12 +113,4 @@ function select(
   const system = attached.find(({ kind }) => kind === 'system')
   if (system !== undefined) return system
   return attached.length > 1 ? 'several' : attached[0]
-}
-
-function json(status: number, body: object): Reply {
-  return {
-    status,
-    headers: { 'Content-Type': 'application/json; charset=utf-8' },
-    body: JSON.stringify(body),
-  }
 }

@@ -12,6 +12,8 @@ import { loopbackSend } from '../loopback-send.ts'
 export interface Platform {
   /** Carries requests to the simulated endpoints; the wire holds the real URL, Host and headers. */
   readonly send: Send
+  /** The hosts that are played. */
+  readonly hosts: readonly string[]
   readonly requests: readonly SeenRequest[]
   /** What was wrong with the requests; a good client leaves this empty. */
   readonly violations: readonly string[]
@@ -25,6 +27,8 @@ export interface SeenRequest {
   readonly at: number
   readonly host: string
   readonly method: string
+  /** Path and query as on the wire. */
+  readonly target: string
   readonly path: string
   readonly query: URLSearchParams
   /** Names as on the wire. */
@@ -87,7 +91,7 @@ export async function startPlatform(
     const violation = (what: string): void => {
       violations.push(`${seen.method} ${seen.host}${seen.path}: ${what}`)
     }
-    inspectCommon(seen, request.url ?? '', violation)
+    inspectCommon(seen, violation)
     const fault = nextFault(scripts.get(seen.host), clock.now())
     const endpoint = endpoints[seen.host]
     if (endpoint === undefined) violation('a host that nobody should ask')
@@ -104,6 +108,7 @@ export async function startPlatform(
   const close = (): Promise<void> => server.close()
   return {
     send,
+    hosts: Object.keys(endpoints),
     requests,
     violations,
     script: (host, steps) => {
@@ -149,6 +154,7 @@ async function see(request: IncomingMessage, at: number): Promise<SeenRequest> {
     at,
     host: request.headers.host ?? '',
     method: request.method ?? '',
+    target: request.url ?? '/',
     path: url.pathname,
     query: url.searchParams,
     rawHeaders: request.rawHeaders,
@@ -159,7 +165,7 @@ async function see(request: IncomingMessage, at: number): Promise<SeenRequest> {
   }
 }
 
-function inspectCommon(seen: SeenRequest, target: string, violation: (what: string) => void): void {
+function inspectCommon(seen: SeenRequest, violation: (what: string) => void): void {
   for (const name of [
     'x-forwarded-for',
     'via',
@@ -170,12 +176,12 @@ function inspectCommon(seen: SeenRequest, target: string, violation: (what: stri
   ]) {
     if (seen.headers[name] !== undefined) violation(`carries ${name}`)
   }
-  if (!target.startsWith('/')) violation('a request line in proxy form')
+  if (!seen.target.startsWith('/')) violation('a request line in proxy form')
   const names = [...seen.query.keys()]
   for (const name of new Set(names)) {
     if (names.filter((other) => other === name).length > 1) violation(`query name ${name} twice`)
   }
-  if (/eyJ[\w-]{10,}/.test(target)) violation('a token in the URL')
+  if (/eyJ[\w-]{10,}/.test(seen.target)) violation('a token in the URL')
 }
 
 function play(response: ServerResponse, fault: Fault, truth: Reply): void {
