@@ -23,6 +23,9 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
       return (await import('./agent/start.ts')).start
     case 'injector':
       return (await import('./injector/start.ts')).start
+    case 'status':
+    case 'healthcheck':
+      return (await import('./cli/status.ts')).status
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help

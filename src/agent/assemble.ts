@@ -19,7 +19,9 @@ import type { Stages } from './cycle.ts'
 export interface Surroundings {
   readonly clock: Clock
   readonly random: () => number
-  readonly onIdentityRetry: (reason: IdentityError, waitMs: number) => void
+  readonly identityRetry: (reason: IdentityError, waitMs: number) => void
+  /** The same Send, watched under a name. */
+  readonly measured: (operation: string, send: Send) => Send
 }
 
 /** The pieces of one configuration, put together, and how to let go of their connections. */
@@ -43,9 +45,15 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
   const toInternet = createSender({ connectTimeoutMs: REMOTE_CONNECT_MS })
   const now = (): number => surroundings.clock.now()
   const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
-  const reading = { send: toConjur.send, place, timeoutMs: conjur.timeoutMs, now }
+  const reading = {
+    send: surroundings.measured('retrieve', toConjur.send),
+    place,
+    timeoutMs: conjur.timeoutMs,
+    now,
+  }
   const logins = {
     ...reading,
+    send: surroundings.measured('authenticate', toConjur.send),
     place: { ...place, applianceUrl: conjur.authnBaseUrl },
     authenticator: conjur.authenticator,
     login: conjur.login,
@@ -57,8 +65,8 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
     stages: {
       identity: identitySource(config, {
         ...surroundings,
-        toPlatform: toPlatform.send,
-        toInternet: toInternet.send,
+        toPlatform: surroundings.measured('platform', toPlatform.send),
+        toInternet: surroundings.measured('platform', toInternet.send),
       }),
       authenticate: (platformToken, signal) => authenticate(logins, platformToken, signal),
       retrieve: (token, signal) => retrieve(reading, token, { variableIds, signal }),
@@ -88,7 +96,7 @@ function identitySource({ identity }: AgentConfig, ways: Ways): IdentitySource {
     clock: ways.clock,
     random: ways.random,
     budgetMs,
-    onRetry: ways.onIdentityRetry,
+    onRetry: ways.identityRetry,
   }
   switch (source.kind) {
     case 'projected-token':

@@ -3,16 +3,17 @@ import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
 import { AgentError } from '../core/errors.ts'
+import { VERSION } from '../core/version.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { checkGroup } from '../outputs/secret-group.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { assemble } from './assemble.ts'
 import { systemClock } from './clock.ts'
 import { loop } from './loop.ts'
-import { narrator, type Narrator } from './narrate.ts'
+import { createObserver, type Observer } from './observe.ts'
 import { once } from './once.ts'
 import { unmetOf } from './verdict.ts'
-import { createWake } from './wake.ts'
+import { createWake, type Wake } from './wake.ts'
 
 /** How long a command may take to end after a signal; what still hangs then is left behind (P7). */
 const LAST_MOMENT_MS = 800
@@ -40,7 +41,7 @@ export async function start(invocation: Invocation): Promise<number> {
       await keepFresh(invocation, { config, files, log }, stop.signal)
       log.info({ code: 'STOPPED' }, 'stopped; the last set stays')
     } else {
-      await runOnce(config, narrator(log), stop.signal)
+      await runOnce({ config, files, log }, stop.signal)
     }
     return 0
   } catch (error) {
@@ -57,6 +58,10 @@ interface Loaded {
   readonly files: readonly string[]
 }
 
+interface Run extends Loaded {
+  readonly log: Logger
+}
+
 async function load({ command, flags, environment }: Invocation): Promise<Loaded> {
   const given = await readGiven({ flags, environment })
   const config = await loadConfig({
@@ -68,9 +73,9 @@ async function load({ command, flags, environment }: Invocation): Promise<Loaded
   return { config, files: given.files }
 }
 
-async function runOnce(config: AgentConfig, tell: Narrator, signal: AbortSignal): Promise<void> {
-  const assembly = assemble(config, surroundings(tell))
-  tell.started(config)
+async function runOnce({ config, log }: Run, signal: AbortSignal): Promise<void> {
+  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
+  const assembly = assemble(config, surroundings(observer))
   try {
     await once(
       assembly.stages,
@@ -79,7 +84,8 @@ async function runOnce(config: AgentConfig, tell: Narrator, signal: AbortSignal)
         retryIntervalMs: config.retry.intervalMs,
         random: Math.random,
         unmet: unmetOf(config),
-        onPass: (report, retry) => tell.passed(report, { retry }),
+        onPass: (report, retry) =>
+          observer.passed(report, { retry, valuesInMs: undefined, renewalInMs: undefined }),
       },
       signal,
     )
@@ -89,64 +95,76 @@ async function runOnce(config: AgentConfig, tell: Narrator, signal: AbortSignal)
 }
 
 /** Runs passes until the signal; a changed configuration starts them anew, a broken one is told and left. */
-async function keepFresh(
-  invocation: Invocation,
-  first: Loaded & { readonly log: Logger },
-  signal: AbortSignal,
-): Promise<void> {
+async function keepFresh(invocation: Invocation, first: Run, signal: AbortSignal): Promise<void> {
   const { log } = first
-  let { config, files } = first
   const wake = createWake()
   process.on('SIGHUP', () => wake.ring())
-  while (!signal.aborted) {
-    const reload = new AbortController()
-    const either = AbortSignal.any([signal, reload.signal])
-    const tell = narrator(log)
-    const assembly = assemble(config, surroundings(tell))
-    tell.started(config)
-    let next: Loaded | undefined
-    const reconsider = async (): Promise<void> => {
-      try {
-        const found = await load(invocation)
-        if (JSON.stringify(found.config) === JSON.stringify(config)) return wake.ring()
-        next = found
-        reload.abort(new Error('the configuration changed'))
-      } catch (error) {
-        if (!(error instanceof AgentError)) throw error
-        const told = { code: error.code, problems: error.lines, hint: error.hint }
-        log.error(told, `${error.message}; the old configuration stays`)
-      }
-    }
-    const { watched } = assembly.stages.identity
-    const hear = { wake: () => wake.ring(), reconsider }
-    const unwatch = await watch({ config, files, watched, log }, hear)
-    try {
-      await loop(
-        assembly.stages,
-        {
-          refreshIntervalMs: config.refreshIntervalMs,
-          retryIntervalMs: config.retry.intervalMs,
-          renewAfterMs: config.conjur.renewAfterMs,
-          random: Math.random,
-          unmet: unmetOf(config),
-          onPass: (report, facts) => tell.passed(report, facts),
-          wake,
-        },
-        either,
-      )
-    } catch (error) {
-      if (!either.aborted) throw error
-    } finally {
-      await Promise.all([unwatch(), assembly.close()])
-    }
-    if (next !== undefined) ({ config, files } = next)
+  let loaded: Loaded | undefined = first
+  while (loaded !== undefined && !signal.aborted) {
+    loaded = await untilChanged(invocation, { ...loaded, log, wake }, signal)
   }
 }
 
-interface Watched extends Loaded {
+/** Runs passes with one configuration; yields the next one when it has changed, undefined at the end. */
+async function untilChanged(
+  invocation: Invocation,
+  { config, files, log, wake }: Run & { readonly wake: Wake },
+  signal: AbortSignal,
+): Promise<Loaded | undefined> {
+  const changed = new AbortController()
+  const either = AbortSignal.any([signal, changed.signal])
+  let next: Loaded | undefined
+  const reconsider = async (): Promise<void> => {
+    const found = await reload(invocation, log)
+    if (found === undefined) return
+    if (JSON.stringify(found.config) === JSON.stringify(config)) return wake.ring()
+    next = found
+    changed.abort(new Error('the configuration changed'))
+  }
+  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
+  const assembly = assemble(config, surroundings(observer))
+  const { watched } = assembly.stages.identity
+  const unwatch = await watch(
+    { config, files, watched, log },
+    { wake: () => wake.ring(), reconsider },
+  )
+  await observer.listen(() => wake.ring())
+  try {
+    await loop(
+      assembly.stages,
+      {
+        refreshIntervalMs: config.refreshIntervalMs,
+        retryIntervalMs: config.retry.intervalMs,
+        renewAfterMs: config.conjur.renewAfterMs,
+        random: Math.random,
+        unmet: unmetOf(config),
+        onPass: (report, facts) => observer.passed(report, facts),
+        wake,
+      },
+      either,
+    )
+  } catch (error) {
+    if (!either.aborted) throw error
+  } finally {
+    await Promise.all([unwatch(), assembly.close(), observer.close()])
+  }
+  return next
+}
+
+async function reload(invocation: Invocation, log: Logger): Promise<Loaded | undefined> {
+  try {
+    return await load(invocation)
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    const told = { code: error.code, problems: error.lines, hint: error.hint }
+    log.error(told, `${error.message}; the old configuration stays`)
+    return undefined
+  }
+}
+
+interface Watched extends Run {
   /** Where the platform token comes from, where that is a file. */
   readonly watched: readonly string[]
-  readonly log: Logger
 }
 
 interface Watching {
@@ -177,10 +195,11 @@ async function watch(
   })
 }
 
-function surroundings(tell: Narrator): Parameters<typeof assemble>[1] {
+function surroundings(observer: Observer): Parameters<typeof assemble>[1] {
   return {
     clock: systemClock,
     random: Math.random,
-    onIdentityRetry: (reason, waitMs) => tell.identityRetry(reason, waitMs),
+    identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
+    measured: (operation, send) => observer.measured(operation, send),
   }
 }

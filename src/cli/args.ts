@@ -44,6 +44,13 @@ function parse(
 ): { values: Record<string, string | boolean>; positionals: readonly string[] } {
   const takes: Command = commands[command]
   const flags: Readonly<Record<string, Flag>> = { ...everywhere, ...takes.flags }
+  const names = longFlags(words)
+  for (const name of names) {
+    if (Object.hasOwn(flags, name)) continue
+    const guess = nearest(name, Object.keys(flags))
+    if (takes.settings !== true || guess !== undefined) throw unknownFlag(command, name, guess)
+  }
+  const settings = names.filter((name) => !Object.hasOwn(flags, name))
   const options = Object.fromEntries(
     Object.entries(flags).map(([name, flag]) => [
       name,
@@ -53,16 +60,13 @@ function parse(
       },
     ]),
   )
-  for (const word of words) {
-    if (word === '--') break
-    if (!word.startsWith('--')) continue
-    const name = word.slice(2).split('=', 1)[0] ?? ''
-    if (!Object.hasOwn(flags, name)) throw unknownFlag(command, name, Object.keys(flags))
-  }
   try {
     const parsed = parseArgs({
       args: [...words],
-      options,
+      options: {
+        ...options,
+        ...Object.fromEntries(settings.map((name) => [name, { type: 'string' as const }])),
+      },
       allowPositionals: takes.positionals !== undefined,
       strict: true,
     })
@@ -79,8 +83,14 @@ function parse(
   }
 }
 
-function unknownFlag(command: string, name: string, names: readonly string[]): UsageError {
-  const guess = nearest(name, names)
+function longFlags(words: readonly string[]): readonly string[] {
+  const end = words.indexOf('--')
+  return (end === -1 ? words : words.slice(0, end))
+    .filter((word) => word.startsWith('--'))
+    .map((word) => word.slice(2).split('=', 1)[0] ?? '')
+}
+
+function unknownFlag(command: string, name: string, guess: string | undefined): UsageError {
   return new UsageError('USAGE', `${command} has no flag --${name}`, {
     hint:
       guess === undefined

@@ -10,6 +10,8 @@ export interface Command {
   readonly summary: string
   readonly examples: readonly (readonly [line: string, what: string])[]
   readonly flags: Readonly<Record<string, Flag>>
+  /** Whether every setting is a flag too, such as `--secrets-refresh-interval 30s`. */
+  readonly settings?: boolean
   /** What stands for positional arguments in help; absent where a command takes none. */
   readonly positionals?: string
 }
@@ -22,27 +24,25 @@ export const everywhere = {
   help: { short: 'h', help: 'what this command takes' },
 } as const satisfies Record<string, Flag>
 
-/** A flag, since the annotation of the same name beats the environment: the injector has the last word. */
-const tokenPath = {
-  'jwt-token-path': { value: 'FILE', help: 'the projected service-account token' },
-} as const satisfies Record<string, Flag>
-
 /** Every command of the program: the one source for parsing, help and completion. */
 export const commands = {
   run: {
     summary: 'Fetches secrets as the container mode says: init unless set otherwise.',
     examples: [['conjur-agent', 'mode from CONTAINER_MODE or the annotation']],
     flags: {},
+    settings: true,
   },
   init: {
     summary: 'Fetches every secret once and ends.',
     examples: [['conjur-agent init', 'exit 0 means that all are on the volume']],
-    flags: tokenPath,
+    flags: {},
+    settings: true,
   },
   sidecar: {
     summary: 'Fetches every secret and keeps them fresh until SIGTERM.',
     examples: [['conjur-agent sidecar --config agent.yaml', 'settings from a file']],
-    flags: tokenPath,
+    flags: {},
+    settings: true,
   },
   injector: {
     summary: 'Serves the mutating webhook that adds the agent to pods.',
@@ -65,6 +65,31 @@ export const commands = {
       },
       'tls-key': { value: 'FILE', help: 'its key, PEM' },
       image: { value: 'IMAGE', help: 'image of the injected agent' },
+    },
+  },
+  status: {
+    summary:
+      'Shows what a running agent says of itself: outputs, ages, the next pass, the last error.',
+    examples: [
+      ['conjur-agent status', 'in the container of the agent'],
+      ['conjur-agent status --watch', 'drawn again every two seconds'],
+    ],
+    flags: {
+      json: { help: 'the status document itself' },
+      watch: { help: 'draw it again every two seconds until Ctrl-C' },
+      'status-directory': { value: 'DIR', help: 'where agent.json is (/conjur/status)' },
+    },
+  },
+  healthcheck: {
+    summary:
+      'Ends with 0 once everything is published and nothing is expired, else with 1; for probes.',
+    examples: [
+      ['conjur-agent healthcheck', 'startup and readiness'],
+      ['conjur-agent healthcheck --live', 'whether the loop turns'],
+    ],
+    flags: {
+      live: { help: 'only whether the next pass is not overdue' },
+      'status-directory': { value: 'DIR', help: 'where agent.json is (/conjur/status)' },
     },
   },
   help: {

@@ -3,7 +3,7 @@ import { configError, missing, problemOf, type Note, type Problem } from './prob
 import { reader, type Take } from './reader.ts'
 import { settings } from './settings.ts'
 import { gather, type Given, type Raw, type Sources } from './sources.ts'
-import { distantStrangers, strangers } from './strangers.ts'
+import { distantStrangers, refuseUnknownFlags, strangers } from './strangers.ts'
 import type { AuthenticatorName } from './trust.ts'
 import { readConjur, readIdentity, type IdentityConfig } from './connection.ts'
 
@@ -59,7 +59,7 @@ export interface LoadInput extends Given {
 /**
  * Reads a whole configuration.
  *
- * Throws one ConfigError that lists every problem (P6), each with the name and place the user
+ * Throws a UsageError for a flag that does not exist, else one ConfigError that lists every problem (P6), each with the name and place the user
  * typed; nothing has been sent by then.
  */
 export async function loadConfig(input: LoadInput): Promise<AgentConfig> {
@@ -78,6 +78,7 @@ export interface ReadConfig {
 /** Reads a whole configuration without refusing it: what an agent given this would say at its start. */
 export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const found = gather(input)
+  refuseUnknownFlags(found)
   const problems: Problem[] = [...strangers(found)]
   const notes: Note[] = [...distantStrangers(found)]
   const take = reader(found, { problems, notes })

@@ -349,33 +349,42 @@ export const groupSettings = {
     env: 'CONJUR_SECRETS',
     annotation: 'conjur-secrets',
     help: 'YAML list of variables: `path/to/variable`, or `alias: path/to/variable`.',
+    example: '- password: apps/web/db-password',
   },
   policyPath: {
     env: 'CONJUR_SECRETS_POLICY_PATH',
     annotation: 'conjur-secrets-policy-path',
     help: 'A prefix for all paths of the group.',
+    example: 'apps/web',
   },
   path: {
     env: 'CONJUR_SECRET_FILE_PATH',
     annotation: 'secret-file-path',
     help: 'The file, relative to the secrets directory; <group>.<format> unless set.',
+    example: 'db.json',
   },
   format: {
     env: 'CONJUR_SECRET_FILE_FORMAT',
     annotation: 'secret-file-format',
     help: 'yaml (default), json, dotenv, bash, properties, plain or template.',
+    example: 'json',
   },
   permissions: {
     env: 'CONJUR_SECRET_FILE_PERMISSIONS',
     annotation: 'secret-file-permissions',
     help: "The file's permissions such as rw-r----- ; rw-r--r-- unless set.",
+    example: 'rw-r-----',
   },
   template: {
     env: 'CONJUR_SECRET_FILE_TEMPLATE',
     annotation: 'secret-file-template',
     help: 'A Go template; needs format template.',
+    example: '{{ secret "password" }}',
   },
-} as const satisfies Record<string, { env: string; annotation: string; help: string }>
+} as const satisfies Record<
+  string,
+  { env: string; annotation: string; help: string; example: string }
+>
 
 export type GroupField = keyof typeof groupSettings
 

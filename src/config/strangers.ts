@@ -1,9 +1,23 @@
+import { UsageError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import { problemOf, type Note, type Problem } from './problems.ts'
 import { foreignAnnotations, groupSettings } from './settings.ts'
 import { knownNames, type Raw, type Sources } from './sources.ts'
 
 const PREFIX = 'conjur.org/'
+
+/** A flag that is neither the command's nor a setting makes the command line wrong, not the configuration. */
+export function refuseUnknownFlags(found: Sources): void {
+  const [raw] = found.unknown.filter(({ from }) => from === 'flag')
+  if (raw === undefined) return
+  const guess = nearestName(raw)
+  throw new UsageError('USAGE', `there is no flag ${raw.name}`, {
+    hint:
+      guess === undefined
+        ? 'conjur-agent help settings lists every setting; each is a flag'
+        : `did you mean ${guess}?`,
+  })
+}
 
 /** Keys that set nothing: an error where a known name is near, and in any source but annotations. */
 export function strangers(found: Sources): readonly Problem[] {

@@ -1,0 +1,95 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { errorEntries, type ErrorEntry } from '../src/cli/error-entries.ts'
+import { exitCodes } from '../src/cli/report.ts'
+import { spellings } from '../src/config/help.ts'
+
+/** Pages of docs/ that are made from the code, by file name. `node .config/docs.ts` writes them; a test compares. */
+export function pages(): Readonly<Record<string, string>> {
+  return { 'settings.md': settingsPage(), 'errors.md': errorsPage() }
+}
+
+function settingsPage(): string {
+  const rows = spellings().map(({ name, env, annotation, row }) =>
+    [
+      `\`${name}\``,
+      `\`${env}\``,
+      annotation === undefined ? 'trust' : `\`${annotation}\``,
+      row.default === undefined ? '' : `\`${row.default}\``,
+      row.help.replaceAll('|', '\\|'),
+    ].join(' | '),
+  )
+  return `# Settings
+
+For whoever sets up the agent. Each setting has one name, spelt four ways: as a key of the config file, as an environment
+variable, as a pod annotation, and as a flag (the name in kebab case, \`secretsRefreshInterval\` → \`--secrets-refresh-interval\`).
+Flags win over annotations, those over the environment, that over the config file (\`--config FILE\` or \`CONJUR_CONFIG_FILE\`,
+YAML or JSON). Where one setting comes from two places, one log line says which won.
+
+\`trust\` in the annotation column marks what only the administrator sets: it says whom a credential is shown to, so no pod can
+change it. \`<group>\` is the name of a secret group; in a variable it is upper case with \`_\` for \`-\`.
+
+| name | environment | annotation | default | |
+|---|---|---|---|---|
+${rows.map((row) => `| ${row} |`).join('\n')}
+
+## The list of a secret group
+
+\`\`\`yaml
+- apps/web/api-key                    # alias: the last part, api-key
+- password: apps/web/db-password      # alias: path
+- certificate: apps/web/certificate   # the value is base64 text; its bytes are delivered
+  content-type: base64
+- flag: apps/web/flag                 # left out where Conjur has no value
+  required: false
+- mode: apps/web/mode                 # this text where Conjur has no value
+  default: plain
+\`\`\`
+`
+}
+
+function errorsPage(): string {
+  return `# Errors
+
+For whoever sees one. Every error is \`CODE: message\`, then \`hint: …\`; the code is stable. \`conjur-agent help CODE\` prints its entry
+where there is no browser. Codes of Conjur (\`CONJ…\`) and of the incumbents (\`CAKC…\`, \`CSPFK…\`) stand under the entry for the same trouble.
+
+## Exit codes
+
+| code | meaning |
+|---|---|
+${exitCodes.map(([code, meaning]) => `| ${code} | ${meaning} |`).join('\n')}
+
+${Object.entries(errorEntries)
+  .map(([code, entry]) => errorSection(code, entry))
+  .join('\n')}`
+}
+
+function errorSection(code: string, entry: ErrorEntry): string {
+  return `## ${code}
+
+${entry.means}
+
+Usual causes, likeliest first:
+
+${entry.causes.map(([cause, decides]) => `- ${cause} ${decides}`).join('\n')}
+
+**Cure.** ${entry.cure}
+**Cured when.** ${entry.cured}
+${entry.alsoKnownAs.length === 0 ? '' : `**Also known as** ${entry.alsoKnownAs.join(', ')}\n`}`
+}
+
+if (import.meta.main) {
+  const folder = new URL('../docs/', import.meta.url)
+  for (const [name, text] of Object.entries(pages())) {
+    const file = new URL(name, folder)
+    if (readIfThere(file) !== text) writeFileSync(file, text)
+  }
+}
+
+function readIfThere(file: URL): string | undefined {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch {
+    return undefined
+  }
+}

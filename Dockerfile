@@ -1,0 +1,23 @@
+# Builds the agent and lays it, with one Node binary, on a base that has neither shell nor package manager.
+ARG NODE_IMAGE=docker.io/library/node:26-slim
+ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian12:nonroot
+
+FROM ${NODE_IMAGE} AS build
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+# The platform's Node packages are for laptops; this stage brings its own Node.
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=optional --ignore-scripts
+COPY tsconfig.json ./
+COPY .config ./.config
+COPY src ./src
+RUN npm run build
+# Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
+ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
+RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main.js $command >/dev/null 2>&1 || true; done
+
+FROM ${BASE_IMAGE}
+WORKDIR /app
+COPY --from=build --chown=0:0 /build/dist /app/dist
+ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
+USER 65532:65532
+ENTRYPOINT ["/nodejs/bin/node", "/app/dist/main.js"]

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { existsSync, renameSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import type { AgentConfig } from '../config/load.ts'
+import type { IdentityError } from '../core/errors.ts'
+import type { HttpRequest, Send } from '../core/http.ts'
+import { SendFailure } from '../core/http.ts'
+import { Secret } from '../core/secret.ts'
+import { remove, writeNewFile } from '../outputs/volume-write.ts'
+import { elapsedSince, type Clock } from './clock.ts'
+import type { Report } from './cycle.ts'
+import { liveness, readiness } from './health.ts'
+import type { NextPass } from './loop.ts'
+import { createMeasures } from './measures.ts'
+import { narrator } from './narrate.ts'
+import { firstStatus, nextStatus } from './status.ts'
+
+/** Everyone who is told what the agent does: log, metrics, status document, status server. */
+export interface Observer {
+  passed(report: Report, next: NextPass): void
+  identityRetry(reason: IdentityError, waitMs: number): void
+  /** The same Send, its requests counted and timed under a name. */
+  measured(operation: string, send: Send): Send
+  /** Opens the status server; a port that cannot be had is a warning. `refresh` is what POST /refresh does. */
+  listen(refresh: () => void): Promise<void>
+  close(): Promise<void>
+}
+
+export interface ObserverOptions {
+  readonly config: AgentConfig
+  readonly log: Logger
+  readonly clock: Clock
+  readonly version: string
+}
+
+export function createObserver({ config, log, clock, version }: ObserverOptions): Observer {
+  const tell = narrator(log)
+  const measures = createMeasures({ version, mode: config.mode })
+  let status = firstStatus(config.mode, clock.now())
+  let server: { close(): Promise<void> } | undefined
+  tell.started(config)
+  return {
+    passed(report, next) {
+      status = nextStatus(status, { report, next, clock })
+      tell.passed(report, next)
+      const { held } = report.memory
+      measures.passed(report, {
+        refreshIntervalMs: config.refreshIntervalMs,
+        now: clock.now(),
+        expiresAt:
+          held === undefined
+            ? undefined
+            : clock.now() + held.token.lifetimeMs - elapsedSince(held.received, clock),
+      })
+      writeStatus(config.statusDirectory, status, log)
+    },
+    identityRetry: (reason, waitMs) => tell.identityRetry(reason, waitMs),
+    measured: (operation, send) => async (request) => {
+      const started = clock.monotonic()
+      const done = (result: string): void =>
+        measures.requested({
+          operation,
+          status: result,
+          seconds: (clock.monotonic() - started) / 1000,
+        })
+      return observed(send, request, done)
+    },
+    async listen(refresh) {
+      if (config.statusListen === 'off') return
+      try {
+        const { serveStatus } = await import('../telemetry/status-server.ts')
+        server = await serveStatus(config.statusListen, {
+          live: () => liveness(status, clock.now()),
+          ready: () => readiness(status, clock.now()),
+          status: () => status,
+          metrics: () => measures.text(),
+          refresh,
+        })
+      } catch (error) {
+        const why = error instanceof Error ? error.message : 'the port cannot be had'
+        log.warn({ code: 'STATUS_PORT', why }, 'no status server; the status document goes on')
+      }
+    },
+    async close() {
+      await server?.close()
+    },
+  }
+}
+
+async function observed(
+  send: Send,
+  request: HttpRequest,
+  done: (result: string) => void,
+): ReturnType<Send> {
+  try {
+    const reply = await send(request)
+    done(String(reply.status))
+    return reply
+  } catch (error) {
+    done(error instanceof SendFailure ? error.kind : 'aborted')
+    throw error
+  }
+}
+
+/** Replaces the status document, where its directory is there. Applications may write beside it: no link is followed. */
+function writeStatus(directory: string, status: unknown, log: Logger): void {
+  if (!existsSync(directory)) return
+  const half = `.agent.json.${randomBytes(4).toString('hex')}`
+  try {
+    const content = new Secret(`${JSON.stringify(status)}\n`)
+    writeNewFile(directory, half, { content, mode: 0o644 })
+    renameSync(join(directory, half), join(directory, 'agent.json'))
+  } catch (error) {
+    remove(join(directory, half))
+    const why = error instanceof Error ? error.message : 'unknown'
+    log.debug({ code: 'STATUS_DOCUMENT', why }, 'the status document could not be written')
+  }
+}

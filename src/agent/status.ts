@@ -1,0 +1,151 @@
+import type { AgentError } from '../core/errors.ts'
+import { elapsedSince, type Clock } from './clock.ts'
+import type { Report } from './cycle.ts'
+import type { NextPass } from './loop.ts'
+
+/** What the agent says of itself, without a value: written after every pass, served at /status. Times are RFC 3339. */
+export interface StatusDocument {
+  readonly schema: 'conjur-agent/status/v1'
+  readonly mode: string
+  readonly startedAt: string
+  readonly writtenAt: string
+  /** Whether every output was published and nothing is expired. */
+  readonly ready: boolean
+  /** Why not; empty if ready. */
+  readonly reasons: readonly string[]
+  /** When the next pass is due; absent after the last. A time long gone means that the loop stands still. */
+  readonly nextPassAt?: string
+  readonly accessToken?: {
+    readonly login: string
+    readonly lifetimeSeconds: number
+    readonly expiresAt: string
+    readonly renewsAt?: string
+  }
+  readonly outputs: readonly OutputStatus[]
+  readonly lastError?: Failure & { readonly at: string; readonly attempt: number }
+}
+
+export interface OutputStatus {
+  readonly name: string
+  readonly kind: string
+  readonly values: number
+  /** fresh: as Conjur has it · kept: an older state, for the reason given · removed · missing. */
+  readonly state: 'fresh' | 'kept' | 'removed' | 'missing'
+  readonly changedAt?: string
+  readonly checkedAt?: string
+  readonly nextAt?: string
+  readonly error?: Failure
+}
+
+interface Failure {
+  readonly code: string
+  readonly message: string
+}
+
+/** The document before the first pass. */
+export function firstStatus(mode: string, now: number): StatusDocument {
+  return {
+    schema: 'conjur-agent/status/v1',
+    mode,
+    startedAt: instant(now),
+    writtenAt: instant(now),
+    ready: false,
+    reasons: ['no pass has ended yet'],
+    outputs: [],
+  }
+}
+
+/** The document after one more pass. */
+export function nextStatus(
+  before: StatusDocument,
+  { report, next, clock }: { report: Report; next: NextPass; clock: Clock },
+): StatusDocument {
+  const now = clock.now()
+  const { held } = report.memory
+  const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
+  const outputs = nextOutputs(before.outputs, { report, next, now })
+  const failure = next.retry?.error
+  const reasons = [
+    ...(leftMs > 0 ? [] : ['there is no access token that is not expired']),
+    ...outputs
+      .filter(({ state }) => state === 'missing')
+      .map(({ name }) => `${name} was never published`),
+    ...(outputs.length === 0 && failure !== undefined ? [failure.message] : []),
+  ]
+  const waits = [next.retry?.waitMs, next.valuesInMs, next.renewalInMs].filter(
+    (wait) => wait !== undefined,
+  )
+  return {
+    schema: before.schema,
+    mode: before.mode,
+    startedAt: before.startedAt,
+    writtenAt: instant(now),
+    ready: reasons.length === 0,
+    reasons,
+    ...(waits.length === 0 ? {} : { nextPassAt: instant(now + Math.max(0, Math.min(...waits))) }),
+    ...(held === undefined
+      ? {}
+      : {
+          accessToken: {
+            login: held.token.login,
+            lifetimeSeconds: held.token.lifetimeMs / 1000,
+            expiresAt: instant(now + leftMs),
+            ...(next.renewalInMs === undefined
+              ? {}
+              : { renewsAt: instant(now + next.renewalInMs) }),
+          },
+        }),
+    outputs,
+    ...(failure === undefined
+      ? {}
+      : {
+          lastError: { ...failureOf(failure), at: instant(now), attempt: next.retry?.attempt ?? 1 },
+        }),
+  }
+}
+
+interface Passed {
+  readonly report: Report
+  readonly next: NextPass
+  readonly now: number
+}
+
+function nextOutputs(
+  before: readonly OutputStatus[],
+  { report, next, now }: Passed,
+): readonly OutputStatus[] {
+  const known = new Map(before.map((output) => [output.name, output]))
+  const published = new Set<string>()
+  for (const { name, kind, values, state, error } of report.published) {
+    published.add(name)
+    const changed = state === 'written' || state === 'removed'
+    const changedAt = changed ? instant(now) : known.get(name)?.changedAt
+    const dueMs = kind === 'token' ? next.renewalInMs : (next.retry?.waitMs ?? next.valuesInMs)
+    known.set(name, {
+      name,
+      kind,
+      values,
+      state: state === 'written' || state === 'same' ? 'fresh' : state,
+      ...(changedAt === undefined ? {} : { changedAt }),
+      checkedAt: instant(now),
+      ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
+      ...(error === undefined ? {} : { error: failureOf(error) }),
+    })
+  }
+  if (report.error === undefined) return [...known.values()]
+  // A pass that ended early has not looked at the other outputs: they are as old as they were.
+  const error = failureOf(report.error)
+  return [...known.values()].map((output) =>
+    published.has(output.name) || output.state === 'missing'
+      ? output
+      : { ...output, state: 'kept', error },
+  )
+}
+
+function failureOf({ code, message }: AgentError): Failure {
+  return { code, message }
+}
+
+function instant(ms: number): string {
+  return new Date(ms).toISOString()
+}

@@ -1,0 +1,177 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { OutputError } from '../core/errors.ts'
+import type { Invocation } from '../core/invocation.ts'
+import { isRecord, parseRecord } from '../core/json.ts'
+import { columns, span, symbolsFor, type Symbols } from './terminal.ts'
+
+const EXIT_NOT_FRESH = 8
+const WATCH_MS = 2000
+
+/** `status` and `healthcheck`: what the status document says, and nothing else is asked. */
+export async function status({ command, flags, environment }: Invocation): Promise<number> {
+  const named = flags['status-directory'] ?? environment['CONJUR_STATUS_DIRECTORY']
+  const file = join(
+    typeof named === 'string' && named !== '' ? named : '/conjur/status',
+    'agent.json',
+  )
+  if (command === 'healthcheck') return health(file, { isLive: flags['live'] === true })
+  for (;;) {
+    const text = read(file)
+    const view = viewOf(text, file)
+    const symbols = symbolsFor(environment)
+    process.stdout.write(
+      flags['json'] === true ? text : `${table(view, { symbols, now: Date.now() })}\n`,
+    )
+    if (flags['watch'] !== true) return isFresh(view, Date.now()) ? 0 : EXIT_NOT_FRESH
+    await delay(WATCH_MS)
+    if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[J')
+  }
+}
+
+/** A pass that is this much overdue means that the loop stands still. */
+const OVERDUE_MS = 60_000
+
+function health(file: string, { isLive }: { isLive: boolean }): number {
+  let why: string | undefined
+  try {
+    const view = viewOf(read(file), file)
+    const now = Date.now()
+    const overdueMs = view.nextPassAt === undefined ? 0 : now - view.nextPassAt
+    if (isLive) {
+      if (overdueMs > OVERDUE_MS) why = `the next pass is ${span(overdueMs)} overdue`
+    } else if (!view.ready) why = view.reasons.join('; ')
+    else if (view.expiresAt !== undefined && view.expiresAt <= now)
+      why = 'the access token is expired'
+  } catch (error) {
+    why = error instanceof Error ? error.message : 'unknown'
+  }
+  if (why === undefined) return 0
+  process.stderr.write(`${why}\n`)
+  return 1
+}
+
+function read(file: string): string {
+  try {
+    return readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new OutputError('OUTPUT_UNWRITABLE', `there is no status document ${file}`, {
+      hint: `mount a volume at ${join(file, '..')}, or name its directory in CONJUR_STATUS_DIRECTORY`,
+      cause,
+    })
+  }
+}
+
+/** The document as the table needs it; instants are epoch milliseconds. */
+interface View {
+  readonly mode: string
+  readonly ready: boolean
+  readonly reasons: readonly string[]
+  readonly startedAt: number
+  readonly nextPassAt: number | undefined
+  readonly expiresAt: number | undefined
+  readonly renewsAt: number | undefined
+  readonly outputs: readonly Row[]
+  readonly lastError: string | undefined
+}
+
+interface Row {
+  readonly name: string
+  readonly kind: string
+  readonly values: number
+  readonly state: string
+  readonly changedAt: number | undefined
+  readonly checkedAt: number | undefined
+  readonly nextAt: number | undefined
+  readonly error: string | undefined
+}
+
+function viewOf(text: string, file: string): View {
+  const document = parseRecord(text)
+  if (document === undefined || document['schema'] !== 'conjur-agent/status/v1') {
+    throw new OutputError('OUTPUT_UNWRITABLE', `${file} is no status document of this version`, {
+      hint: `cat ${file} shows what it holds; the agent writes it anew after its next pass`,
+    })
+  }
+  const token = isRecord(document['accessToken']) ? document['accessToken'] : {}
+  const outputs: readonly unknown[] = Array.isArray(document['outputs']) ? document['outputs'] : []
+  return {
+    mode: textOf(document['mode']),
+    ready: document['ready'] === true,
+    reasons: Array.isArray(document['reasons'])
+      ? document['reasons'].map((reason) => textOf(reason))
+      : [],
+    startedAt: instantOf(document['startedAt']) ?? 0,
+    nextPassAt: instantOf(document['nextPassAt']),
+    expiresAt: instantOf(token['expiresAt']),
+    renewsAt: instantOf(token['renewsAt']),
+    outputs: outputs.filter((output) => isRecord(output)).map((output) => rowOf(output)),
+    lastError: failureOf(document['lastError']),
+  }
+}
+
+function rowOf(output: Record<string, unknown>): Row {
+  return {
+    name: textOf(output['name']),
+    kind: textOf(output['kind']),
+    values: typeof output['values'] === 'number' ? output['values'] : 0,
+    state: textOf(output['state']),
+    changedAt: instantOf(output['changedAt']),
+    checkedAt: instantOf(output['checkedAt']),
+    nextAt: instantOf(output['nextAt']),
+    error: failureOf(output['error']),
+  }
+}
+
+function isFresh(view: View, now: number): boolean {
+  const expired = view.expiresAt !== undefined && view.expiresAt <= now
+  return (
+    view.ready &&
+    !expired &&
+    view.outputs.every(({ state }) => state === 'fresh' || state === 'removed')
+  )
+}
+
+function table(view: View, { symbols, now }: { symbols: Symbols; now: number }): string {
+  const fresh = isFresh(view, now)
+  const left = (at: number | undefined): string => (at === undefined ? '–' : span(at - now))
+  const ago = (at: number | undefined): string => (at === undefined ? '–' : span(now - at))
+  const token =
+    view.expiresAt === undefined
+      ? 'no access token'
+      : `access token: ${view.expiresAt > now ? `${left(view.expiresAt)} left` : 'expired'}${view.renewsAt === undefined ? '' : `, renews in ${left(view.renewsAt)}`}`
+  const verdict = [
+    fresh ? `${symbols.done} fresh` : `${symbols.degraded} not fresh`,
+    view.mode,
+    `up ${span(now - view.startedAt)}`,
+    token,
+  ].join(' · ')
+  const rows = view.outputs.map((row) => [
+    row.name,
+    row.kind,
+    row.kind === 'token' ? '–' : String(row.values),
+    ago(row.changedAt),
+    ago(row.checkedAt),
+    left(row.nextAt),
+    row.state === 'fresh'
+      ? symbols.done
+      : `${symbols.degraded} ${row.state}${row.error === undefined ? '' : `: ${row.error}`}`,
+  ])
+  const head = ['OUTPUT', 'KIND', 'VALUES', 'CHANGED', 'CHECKED', 'NEXT', 'STATE']
+  const tail = view.lastError === undefined || fresh ? [] : [view.lastError]
+  return [verdict, columns([head, ...rows], [2]), ...tail].join('\n')
+}
+
+function failureOf(value: unknown): string | undefined {
+  return isRecord(value) ? `${textOf(value['code'])}: ${textOf(value['message'])}` : undefined
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+function instantOf(value: unknown): number | undefined {
+  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
+  return Number.isNaN(ms) ? undefined : ms
+}
