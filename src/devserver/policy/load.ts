@@ -1,0 +1,301 @@
+import { partsOf } from '../ids.ts'
+import {
+  addMembership,
+  credentialsOf,
+  isActor,
+  removeMembership,
+  removeRecord,
+  setValue,
+  type Annotation,
+  type Permission,
+  type Resource,
+  type Store,
+} from '../store.ts'
+import { draftOf, isKnown, type Draft, type RecordDraft } from './draft.ts'
+import { entriesIn, isEntry, isList, type Entry, type Value } from './entry.ts'
+import { parsePolicy } from './parse.ts'
+import { resolvePolicy } from './resolve.ts'
+
+/** `create` adds only; `modify` may also change and delete; `replace` removes what it does not name. */
+export type LoadMode = 'create' | 'modify' | 'replace'
+
+/** A policy text on its way into a branch. */
+export interface PolicyLoad {
+  readonly text: string
+  /** What to call the text in errors and explanations. */
+  readonly file: string
+  /** The full id of the policy it is loaded into. */
+  readonly policy: string
+  readonly mode: LoadMode
+  readonly now: number
+  /** The full id of who loads it. */
+  readonly role: string
+  readonly clientIp: string
+}
+
+export interface Loaded {
+  /** Users and hosts that did not exist before, with their API keys. */
+  readonly created: readonly { readonly id: string; readonly apiKey: string }[]
+  readonly version: number
+  readonly warnings: readonly string[]
+}
+
+/** A policy text that deletes, sent where only adding is allowed. */
+export class DeletionNotAllowed extends Error {}
+
+const versionsKept = 20
+
+/**
+ * Loads a policy text, whole or not at all. Throws what reading, resolving and drafting throw, and
+ * {@link DeletionNotAllowed}.
+ */
+export function loadPolicy(store: Store, load: PolicyLoad): Loaded {
+  const values = parsePolicy(load.text, load.file)
+  const entries = allEntries(values)
+  if (load.mode === 'create' && entries.some(({ type }) => isDeletion(type))) throw new DeletionNotAllowed()
+  const { account, identifier } = partsOf(load.policy)
+  const isRoot = identifier === 'root'
+  const owner = store.resources.get(load.policy)?.owner ?? load.policy
+  const resolved = resolvePolicy(values, {
+    account,
+    namespace: isRoot ? undefined : identifier,
+    owner: isRoot ? owner : load.policy,
+  })
+  const kept = load.mode === 'replace' ? keptIds(store, load.policy) : undefined
+  const draft = draftOf(resolved, load.policy, (id) =>
+    kept === undefined ? isKnown(store, id) : kept.has(id),
+  )
+  const fresh = apply(store, draft, load)
+  const version = saveVersion(store, load)
+  return {
+    created: fresh.filter(isActor).map((id) => ({ id, apiKey: credentialsOf(store, id).apiKey })),
+    version,
+    warnings: warningsOf(entries),
+  }
+}
+
+function apply(store: Store, draft: Draft, load: PolicyLoad): string[] {
+  if (load.mode === 'replace') removeAbsent(store, draft, load.policy)
+  const fresh: string[] = []
+  for (const record of draft.records) if (putRecord(store, record, load)) fresh.push(record.id)
+  for (const membership of draft.memberships) {
+    const present = store.memberships.get(membership.member)?.get(membership.role)
+    if (present === undefined || (load.mode !== 'create' && present.policy === load.policy))
+      addMembership(store, membership)
+  }
+  putPermissions(store, draft, load)
+  for (const { resource, privilege, role } of draft.denied) {
+    deny(store, resource, (each) => each.privilege === privilege && each.role === role && each.policy === load.policy)
+  }
+  for (const { role, member } of draft.revoked) {
+    if (store.memberships.get(member)?.get(role)?.policy === load.policy) removeMembership(store, role, member)
+  }
+  for (const id of draft.deleted) removeRecord(store, id)
+  return fresh
+}
+
+/** Puts a record in place; true where it did not exist before. What another policy declared stays as it is. */
+function putRecord(store: Store, record: RecordDraft, load: PolicyLoad): boolean {
+  const present = store.resources.get(record.id)
+  const isFresh = present === undefined
+  if (isFresh) {
+    store.resources.set(record.id, newResource(record, load))
+    if (record.isRole) store.roles.set(record.id, { id: record.id, policy: load.policy, createdAt: load.now })
+  } else {
+    const mayChange = load.mode !== 'create' && present.policy === load.policy
+    const annotations = mayChange
+      ? merged(record.annotations, present.annotations)
+      : merged(present.annotations, record.annotations)
+    store.resources.set(record.id, {
+      ...present,
+      owner: mayChange ? record.owner : present.owner,
+      annotations,
+    })
+    if (mayChange && record.owner !== present.owner) removeMembership(store, record.id, present.owner)
+    if (!mayChange) return false
+  }
+  if (record.isRole) {
+    addMembership(store, {
+      role: record.id,
+      member: record.owner,
+      admin: true,
+      ownership: true,
+      policy: load.policy,
+      place: record.place,
+    })
+  }
+  if (record.restrictedTo !== undefined) restrict(store, record.id, { ranges: record.restrictedTo, load })
+  putPublicKeys(store, record, load)
+  return isFresh
+}
+
+function newResource(record: RecordDraft, load: PolicyLoad): Resource {
+  return {
+    id: record.id,
+    owner: record.owner,
+    policy: load.policy,
+    createdAt: load.now,
+    annotations: record.annotations.length === 0 ? none : record.annotations,
+    permissions: none,
+    place: record.place,
+  }
+}
+
+function restrict(store: Store, id: string, wish: { ranges: readonly string[]; load: PolicyLoad }): void {
+  const credentials = credentialsOf(store, id)
+  const restrictedTo =
+    wish.load.mode === 'create'
+      ? [...new Set([...credentials.restrictedTo, ...wish.ranges])]
+      : wish.ranges
+  store.credentials.set(id, { ...credentials, restrictedTo })
+}
+
+function putPublicKeys(store: Store, record: RecordDraft, load: PolicyLoad): void {
+  const { account, kind, identifier } = partsOf(record.id)
+  for (const key of record.publicKeys) {
+    const name = key.trim().split(/\s+/).slice(2).join(' ')
+    const id = `${account}:public_key:${kind}/${identifier}/${name}`
+    if (!store.resources.has(id)) store.resources.set(id, { ...newResource(record, load), id, annotations: none })
+    setValue(store, id, Buffer.from(key))
+  }
+}
+
+function putPermissions(store: Store, draft: Draft, load: PolicyLoad): void {
+  const wished = new Map<string, Permission[]>()
+  for (const { resource, permission } of draft.permissions) {
+    const list = wished.get(resource) ?? []
+    list.push(permission)
+    wished.set(resource, list)
+  }
+  for (const [id, permissions] of wished) {
+    const resource = store.resources.get(id)
+    if (resource === undefined) continue
+    const held = new Map(resource.permissions.map((each) => [keyOf(each), each]))
+    for (const permission of permissions) {
+      const present = held.get(keyOf(permission))
+      if (present === undefined || (load.mode !== 'create' && present.policy === load.policy))
+        held.set(keyOf(permission), permission)
+    }
+    const sorted = [...held.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
+    store.resources.set(id, { ...resource, permissions: sorted })
+  }
+}
+
+/** Takes away what this policy put there and its new text no longer names. */
+function removeAbsent(store: Store, draft: Draft, policy: string): void {
+  const records = new Set(draft.records.map(({ id }) => id))
+  const memberships = new Set(draft.memberships.map(({ role, member }) => `${role} ${member}`))
+  const permissions = new Set(draft.permissions.map(({ resource, permission }) => `${resource} ${keyOf(permission)}`))
+  for (const resource of store.resources.values()) {
+    if (resource.policy === policy && !records.has(resource.id) && resource.id !== policy) removeRecord(store, resource.id)
+  }
+  for (const held of store.memberships.values())
+    for (const each of held.values()) {
+      const stale = each.policy === policy && !each.ownership && !memberships.has(`${each.role} ${each.member}`)
+      if (stale) held.delete(each.role)
+    }
+  for (const { id, permissions: present } of store.resources.values()) {
+    if (present.length > 0) deny(store, id, (each) => each.policy === policy && !permissions.has(`${id} ${keyOf(each)}`))
+  }
+  const names = new Map(draft.records.map(({ id, annotations }) => [id, new Set(annotations.map(({ name }) => name))]))
+  for (const [id, kept] of names) {
+    const resource = store.resources.get(id)
+    if (resource === undefined) continue
+    const annotations = resource.annotations.filter((each) => each.policy !== policy || kept.has(each.name))
+    store.resources.set(id, { ...resource, annotations })
+  }
+  store.changed()
+}
+
+function deny(store: Store, id: string, matches: (permission: Permission) => boolean): void {
+  const resource = store.resources.get(id)
+  if (resource === undefined || !resource.permissions.some(matches)) return
+  store.resources.set(id, {
+    ...resource,
+    permissions: resource.permissions.filter((each) => !matches(each)),
+  })
+}
+
+/** What outlives a replacement: everything that this policy did not load. */
+function keptIds(store: Store, policy: string): Set<string> {
+  const kept = new Set<string>()
+  for (const { id } of store.roles.values()) kept.add(id)
+  for (const { id } of store.resources.values()) kept.add(id)
+  for (const resource of store.resources.values()) if (resource.policy === policy) kept.delete(resource.id)
+  kept.add(policy)
+  return kept
+}
+
+function merged(first: readonly Annotation[], then: readonly Annotation[]): readonly Annotation[] {
+  const names = new Set(first.map(({ name }) => name))
+  const all = [...first, ...then.filter(({ name }) => !names.has(name))]
+  return all.length === 0 ? none : all.sort((a, b) => (a.name < b.name ? -1 : 1))
+}
+
+function saveVersion(store: Store, load: PolicyLoad): number {
+  const versions = store.policyVersions.get(load.policy) ?? []
+  const version = (versions.at(-1)?.version ?? 0) + 1
+  const { text, now, clientIp, role } = load
+  const added = [...versions, { version, text, createdAt: now, finishedAt: now, clientIp, role }]
+  store.policyVersions.set(load.policy, added.slice(-versionsKept))
+  return version
+}
+
+function warningsOf(entries: readonly Entry[]): string[] {
+  const names = new Set<string>()
+  for (const entry of entries) {
+    const annotations = entry.fields.get('annotations')
+    if (annotations instanceof Map) for (const name of annotations.keys()) names.add(String(name))
+  }
+  return [...names]
+    .filter((name) => attributeNames.has(name))
+    .map(
+      (name) =>
+        `Annotation '${name}' matches a known policy attribute. This annotation will not be treated as a standard attribute and may not have the intended effect.`,
+    )
+}
+
+function allEntries(values: readonly Value[]): Entry[] {
+  return values.flatMap((value) => {
+    if (isList(value)) return allEntries(value)
+    if (!isEntry(value)) return []
+    return [value, ...(value.type === 'policy' ? allEntries(entriesIn(value.fields.get('body'))) : [])]
+  })
+}
+
+function isDeletion(type: Entry['type']): boolean {
+  return type === 'delete' || type === 'deny' || type === 'revoke'
+}
+
+function keyOf({ role, privilege }: Permission): string {
+  return `${role} ${privilege}`
+}
+
+const none: readonly never[] = []
+
+const attributeNames = new Set(
+  (
+    'id owner body user annotations restricted_to permit deny role privileges resource grant revoke member ' +
+    'host-factory layers layer variable kind mime_type delete record group host webservice'
+  ).split(' '),
+)
+
+/** The account's root policy, made on first need. */
+export function ensureRoot(store: Store, account: string, now: number): string {
+  const id = `${account}:policy:root`
+  const admin = `${account}:user:admin`
+  if (store.resources.has(id)) return id
+  store.roles.set(id, { id, createdAt: now })
+  store.resources.set(id, { id, owner: admin, createdAt: now, annotations: none, permissions: none })
+  addMembership(store, { role: id, member: admin, admin: true, ownership: true })
+  return id
+}
+
+/** The account with its admin, who owns itself. */
+export function createAccount(store: Store, account: string, admin: { apiKey: string; now: number }): void {
+  const id = `${account}:user:admin`
+  store.roles.set(id, { id, createdAt: admin.now })
+  store.resources.set(id, { id, owner: id, createdAt: admin.now, annotations: none, permissions: none })
+  store.credentials.set(id, { apiKey: admin.apiKey, restrictedTo: [] })
+  ensureRoot(store, account, admin.now)
+}

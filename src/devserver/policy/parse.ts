@@ -1,0 +1,295 @@
+import {
+  isAlias,
+  isMap,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  type Document,
+  type Node,
+  type Scalar as YamlScalar,
+  type YAMLMap,
+} from 'yaml'
+import { hasHostBits, normalRange } from '../cidr.ts'
+import type { Place } from '../store.ts'
+import {
+  className,
+  entryTypes,
+  isEntry,
+  isEntryType,
+  isList,
+  plurals,
+  PolicyInvalid,
+  roleTypes,
+  type Entry,
+  type EntryType,
+  type Holds,
+  type Scalar,
+  type Value,
+} from './entry.ts'
+import { scalarOf } from './scalar.ts'
+
+/**
+ * Reads a policy text into its entries, in order. Throws {@link PolicyInvalid} where the text is
+ * no YAML, has an unknown tag or attribute, or an attribute of the wrong type.
+ */
+export function parsePolicy(text: string, file: string): readonly Value[] {
+  const lines = new LineCounter()
+  const document = parseDocument(text, {
+    lineCounter: lines,
+    customTags: tags,
+    logLevel: 'error',
+    uniqueKeys: false,
+    schema: 'failsafe',
+    prettyErrors: false,
+  })
+  const reader = createReader({ text, file, lines, document })
+  const [error] = document.errors
+  if (error !== undefined) {
+    const at = lines.linePos(error.pos[0])
+    throw new PolicyInvalid(error.message, at.line, at.col)
+  }
+  return reader.top(document.contents)
+}
+
+interface Source {
+  readonly text: string
+  readonly file: string
+  readonly lines: LineCounter
+  readonly document: Document
+}
+
+interface Reader {
+  top(node: Node | null): readonly Value[]
+}
+
+function createReader(source: Source): Reader {
+  const anchors = new Map<string, Value>()
+
+  const remember = (node: Node, value: Value): Value => {
+    if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string') anchors.set(node.anchor, value)
+    return value
+  }
+
+  const item = (node: Node, inherited: EntryType | undefined): Value => {
+    if (isAlias(node)) return recall(node.source, node)
+    if (isSeq(node)) return remember(node, sequence(node.items, inherited))
+    if (isMap(node)) {
+      const type = typeOf(node, inherited)
+      if (type === undefined) throw stop('No type given or inferred for sequence entry', node)
+      return remember(node, record(node, type))
+    }
+    return remember(node, scalar(node, inherited))
+  }
+
+  const sequence = (items: readonly unknown[], inherited: EntryType | undefined): Value[] =>
+    items.filter(isNode).map((node) => item(node, inherited))
+
+  const recall = (name: string, node: Node): Value => {
+    const value = anchors.get(name)
+    if (value === undefined) throw stop(`anchor '${name}' is not defined`, node)
+    return value
+  }
+
+  const scalar = (node: Node, inherited: EntryType | undefined): Value => {
+    const type = typeOf(node, inherited)
+    if (type === undefined) return isScalar(node) ? scalarOf(textOf(node), isQuoted(node)) : null
+    return entry(type, node, [['id', isScalar(node) ? textOf(node) : null]])
+  }
+
+  const record = (node: YAMLMap, type: EntryType): Entry => {
+    const fields: [string, Value][] = []
+    const seen = new Set<string>()
+    for (const pair of node.items) {
+      if (!isPair(pair) || !isScalar(pair.key)) throw stop('Unexpected mapping', node)
+      const key = textOf(pair.key)
+      if (seen.has(key)) throw stop(`Duplicate attribute: ${key}`, pair.key)
+      seen.add(key)
+      const name = Object.hasOwn(plurals, key) ? (plurals[key] ?? key) : key
+      const holds = attributeOf(type, name)
+      const at = isNode(pair.value) ? pair.value : pair.key
+      if (holds === undefined) throw stop(`No such attribute '${key}' on type ${className(type)}`, at)
+      fields.push([name, attribute(name, holds, at)])
+    }
+    return entry(type, node, fields)
+  }
+
+  const attribute = (name: string, holds: Holds, node: Node): Value => {
+    if (holds === 'annotations') return annotations(node)
+    const implied = holds === 'member' ? 'member' : undefined
+    const value = isSeq(node) ? remember(node, sequence(node.items, implied)) : field(node, name, implied)
+    if (holds === 'entries') return value
+    if (isList(value)) return value.flatMap((each) => flat(each)).map((each) => checked(name, holds, { value: each, node }))
+    return checked(name, holds, { value, node })
+  }
+
+  const field = (node: Node, name: string, implied: EntryType | undefined): Value => {
+    if (isMap(node) && typeOf(node, implied) === undefined) throw stop(`Attribute '${name}' can't be a mapping`, node)
+    return item(node, isMap(node) ? implied : undefined)
+  }
+
+  const annotations = (node: Node): Value => {
+    if (isAlias(node)) return recall(node.source, node)
+    if (!isMap(node)) {
+      if (isScalar(node) && textOf(node) === '') return new Map()
+      throw stop(`Expected a hash for field 'annotations', got ${isSeq(node) ? 'Array' : 'String'}`, node)
+    }
+    const found = new Map<string, Scalar>()
+    for (const { key, value } of node.items) {
+      const name = isScalar(key) ? textOf(key) : ''
+      if (found.has(name)) throw stop(`Duplicate attribute: ${name}`, node)
+      const held = isNode(value) ? (isAlias(value) ? recall(value.source, value) : item(value, undefined)) : null
+      if (isEntry(held) || isList(held) || held instanceof Map) throw stop(`Attribute '${name}' can't be a mapping`, node)
+      found.set(name, typeof held === 'object' ? null : held)
+    }
+    return remember(node, found)
+  }
+
+  const checked = (name: string, holds: Holds, found: { value: Value; node: Node }): Value => {
+    const { value, node } = found
+    const expected = (type: string): PolicyInvalid =>
+      stop(`Expected a ${type} for field '${name}', got ${rubyName(value)}`, node)
+    switch (holds) {
+      case 'text':
+        if (typeof value !== 'string') throw expected('string')
+        return value
+      case 'integer':
+        if (typeof value !== 'bigint') throw expected('integer')
+        return value
+      case 'boolean':
+        if (value === 'true' || value === 'false') return value === 'true'
+        if (typeof value !== 'boolean') throw expected('boolean')
+        return value
+      case 'range':
+        return range(value, node)
+      case 'role':
+        if (!isEntry(value) || !roleTypes.has(value.type)) throw expected('Role')
+        return value
+      case 'resource':
+        if (!isEntry(value) || !Object.hasOwn(entryTypes[value.type], 'annotations')) throw expected('Resource')
+        return value
+      case 'member':
+        if (isEntry(value) && value.type === 'member') return value
+        if (!isEntry(value) || !roleTypes.has(value.type)) throw expected('Member')
+        return { type: 'member', place: value.place, fields: new Map([['role', value]]) }
+      case 'annotations':
+      case 'entries':
+        return value
+      default:
+        return holds satisfies never
+    }
+  }
+
+  const range = (value: Value, node: Node): string => {
+    if (typeof value !== 'string') throw stop('CIDR argument must be a String', node)
+    const normal = normalRange(value)
+    if (normal === undefined) throw stop(`Invalid IP address or CIDR range '${value}'`, node)
+    if (hasHostBits(normal)) {
+      throw stop(`Invalid IP address or CIDR range '${value}': Value has bits set to right of mask. Did you mean '${masked(normal)}'?`, node)
+    }
+    return normal
+  }
+
+  const typeOf = (node: Node, inherited: EntryType | undefined): EntryType | undefined => {
+    const tag = 'tag' in node && typeof node.tag === 'string' ? node.tag : undefined
+    if (tag === undefined || !tag.startsWith('!')) return inherited
+    const name = tag.slice(1).replaceAll('_', '-')
+    if (!isEntryType(name)) throw unknownTag(tag, node)
+    return name
+  }
+
+  const unknownTag = (tag: string, node: Node): PolicyInvalid => {
+    const message = `Unrecognized data type '${tag}'`
+    const first = isMap(node) ? node.items[0]?.key : undefined
+    if (!isNode(first) || first.range == null) return stop(message, node)
+    const colon = source.text.indexOf(':', first.range[1])
+    const at = source.lines.linePos(colon)
+    return new PolicyInvalid(message, at.line - 1, at.col)
+  }
+
+  const entry = (type: EntryType, node: Node, fields: [string, Value][]): Entry => ({
+    type,
+    place: place(node),
+    fields: new Map(fields),
+  })
+
+  const place = (node: Node): Place => ({
+    file: source.file,
+    line: source.lines.linePos(node.range?.[0] ?? 0).line,
+  })
+
+  /** Where the real parser stands when it stumbles: at the next thing after the node. */
+  const stop = (message: string, node: Node): PolicyInvalid => {
+    const end = node.range?.[1] ?? 0
+    const rest = source.text.slice(end).search(/[^ \t\r\n]/)
+    const at = source.lines.linePos(rest < 0 ? source.text.length : end + rest)
+    return new PolicyInvalid(message, at.line - 1, at.col - 1)
+  }
+
+  return {
+    top(node) {
+      if (node === null || (isScalar(node) && textOf(node) === '')) return []
+      if (!isSeq(node)) throw stop(`Unexpected ${isMap(node) ? 'mapping' : 'scalar'}`, node)
+      const found = sequence(node.items, undefined)
+      for (const each of found.flatMap((value) => flat(value))) {
+        if (!isEntry(each)) throw stop('No type given or inferred for sequence entry', node)
+      }
+      return found
+    },
+  }
+}
+
+function attributeOf(type: EntryType, name: string): Holds | undefined {
+  const attributes: Readonly<Record<string, Holds>> = entryTypes[type]
+  return Object.hasOwn(attributes, name) ? attributes[name] : undefined
+}
+
+function flat(value: Value): Value[] {
+  return isList(value) ? value.flatMap((each) => flat(each)) : [value]
+}
+
+function isNode(value: unknown): value is Node {
+  return isAlias(value) || isScalar(value) || isMap(value) || isSeq(value)
+}
+
+function textOf(node: YamlScalar): string {
+  return typeof node.value === 'string' ? node.value : (node.source ?? '')
+}
+
+function isQuoted(node: YamlScalar): boolean {
+  return node.type !== 'PLAIN' && node.type !== undefined
+}
+
+function masked(range: string): string {
+  const [net = '', bits = ''] = range.split('/')
+  const size = 2 ** (32 - Number(bits))
+  const number = net.split('.').reduce((sum, part) => sum * 256 + Number(part), 0)
+  const start = number - (number % size)
+  const parts = [24, 16, 8, 0].map((shift) => Math.floor(start / 2 ** shift) % 256)
+  return `${parts.join('.')}/${bits}`
+}
+
+function rubyName(value: Value): string {
+  if (value === null) return 'NilClass'
+  if (isEntry(value)) return className(value.type)
+  if (isList(value)) return 'Array'
+  switch (typeof value) {
+    case 'string':
+      return 'String'
+    case 'bigint':
+      return 'Integer'
+    case 'number':
+      return 'Float'
+    case 'boolean':
+      return value ? 'TrueClass' : 'FalseClass'
+    default:
+      return 'Hash'
+  }
+}
+
+/** Tells the parser that our tags are known, so that it builds no warning for every node. */
+const tags = [...Object.keys(entryTypes), 'host_factory'].flatMap((name) => [
+  { tag: `!${name}`, resolve: (text: string) => text },
+  { tag: `!${name}`, collection: 'map' as const },
+])

@@ -1,0 +1,185 @@
+import { randomApiKey } from './api-key.ts'
+import { FetchFailed, fetchText } from './authn/fetch-text.ts'
+import { createKeyCache } from './authn/signing-keys.ts'
+import { makeCertificate } from './certificate.ts'
+import { createFaults, type Faults } from './faults.ts'
+import { roleIdOf } from './ids.ts'
+import { listen } from './listener.ts'
+import { createAccount, loadPolicy } from './policy/load.ts'
+import { configuredAuthenticators } from './routes/authenticators.ts'
+import { openState } from './state.ts'
+import { createStore, setValue, type Store } from './store.ts'
+import { generateTokenKey, tokenKeyFromPem } from './tokens.ts'
+import type { AuditEvent, Settings, World } from './world.ts'
+
+/** A policy text to load at start, and what to call it in explanations. */
+export interface PolicyText {
+  readonly text: string
+  readonly file?: string
+  /** The branch it is loaded into; `root` unless said otherwise. */
+  readonly branch?: string
+}
+
+/** How to start a devserver; everything has a default. */
+export interface DevserverOptions {
+  readonly account?: string
+  readonly host?: string
+  /** 0, the default, takes any free port. */
+  readonly port?: number
+  readonly adminApiKey?: string
+  /** Policy texts, loaded in this order. */
+  readonly policy?: string | readonly PolicyText[]
+  /** Variable id → value. */
+  readonly values?: Readonly<Record<string, string | Uint8Array>>
+  /** Authenticators to switch on, such as `authn-jwt/prod`; every declared one unless given. */
+  readonly authenticators?: readonly string[]
+  /** Life of access tokens in seconds, 480 unless given; at most 18000. */
+  readonly tokenTtlSeconds?: number
+  /** Plays a server of the DAP era: tokens without `exp`, batches without base64. */
+  readonly dapEra?: boolean
+  /** What stands before every path, such as `/api`. */
+  readonly basePath?: string
+  readonly ignoreMissingIssuer?: boolean
+  /** Plain HTTP instead of TLS. */
+  readonly http?: boolean
+  /** Where state is kept between starts. */
+  readonly stateFile?: string
+  /** Milliseconds since 1970; the machine's clock unless given. */
+  readonly clock?: () => number
+  readonly log?: (line: string) => void
+  readonly audit?: (event: AuditEvent) => void
+  readonly explain?: (line: string) => void
+}
+
+/** A running devserver. */
+export interface Devserver {
+  readonly url: string
+  /** The CA to trust, in PEM; empty over plain HTTP. */
+  readonly ca: string
+  readonly account: string
+  readonly adminApiKey: string
+  readonly faults: Faults
+  /** How many requests were answered, by what they ask for: `authenticate`, `secret`, `batch`, … */
+  readonly requests: ReadonlyMap<string, number>
+  /** The authenticators that are switched on. */
+  readonly authenticators: readonly string[]
+  /** The API key of a user or host, by login; undefined for what does not exist. */
+  apiKeyOf(login: string): string | undefined
+  /** The API keys of all users and hosts, by login or role id. */
+  apiKeys(): Readonly<Record<string, string>>
+  /** Writes a value past policy, as an administrator would. */
+  setValue(variable: string, value: string | Uint8Array): void
+  /** Stops it; open connections are cut. */
+  close(): Promise<void>
+}
+
+/**
+ * Starts a small Conjur on loopback. Resolves when it answers; rejects where a policy cannot be
+ * loaded or the port cannot be had.
+ */
+export async function startDevserver(options: DevserverOptions = {}): Promise<Devserver> {
+  const account = options.account ?? 'dev'
+  const host = options.host ?? '127.0.0.1'
+  const now = options.clock ?? Date.now
+  const store = createStore()
+  const certificate = options.http === true ? undefined : makeCertificate(isWildcard(host) ? [] : [host])
+  const state = await openState(options.stateFile, store)
+  const tokenKey = state.tokenKeyPem === undefined ? generateTokenKey() : Promise.resolve(tokenKeyFromPem(state.tokenKeyPem))
+  tokenKey.catch(() => undefined)
+  const admin = roleIdOf(account, 'admin')
+  const adminApiKey = options.adminApiKey ?? store.credentials.get(admin)?.apiKey ?? randomApiKey()
+  if (!store.roles.has(admin)) createAccount(store, account, { apiKey: adminApiKey, now: now() })
+  else store.credentials.set(admin, { restrictedTo: [], ...store.credentials.get(admin), apiKey: adminApiKey })
+  for (const policy of policiesOf(options.policy)) load(store, policy, { account, now: now() })
+  for (const [id, value] of Object.entries(options.values ?? {})) setValueOf(store, `${account}:variable:${id}`, value)
+  for (const name of options.authenticators ?? configuredAuthenticators(store)) {
+    store.enabled.add(`${account}:webservice:conjur/${name}`)
+  }
+
+  const faults = createFaults(Date.now)
+  const counters = { requests: new Map<string, number>() }
+  const world: World = {
+    settings: settingsOf(account, options),
+    store,
+    faults,
+    keys: createKeyCache(now),
+    counters,
+    tokenKey,
+    now,
+    log: options.log ?? ignore,
+    audit: options.audit ?? ignore,
+    explain: options.explain ?? ignore,
+    changed: () => state.save(store, tokenKey),
+    async fetch(address, ca) {
+      const isAway = faults.active().some(({ kind }) => kind === 'provider-away')
+      if (isAway) throw new FetchFailed(`Connection refused - provider-away: ${address}`, false)
+      return fetchText(address, ca)
+    },
+  }
+  const served = await certificate
+  const listener = await listen(world, { host, port: options.port ?? 0 }, served)
+  world.changed()
+  const scheme = served === undefined ? 'http' : 'https'
+  const shownHost = isWildcard(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
+  return {
+    url: `${scheme}://${shownHost}:${listener.port}${world.settings.basePath}`,
+    ca: served?.ca ?? '',
+    account,
+    adminApiKey,
+    faults,
+    requests: counters.requests,
+    authenticators: [...store.enabled].map((id) => id.slice(id.indexOf('conjur/') + 'conjur/'.length)),
+    apiKeyOf: (login) => store.credentials.get(roleIdOf(account, login))?.apiKey,
+    apiKeys: () => Object.fromEntries([...store.credentials].map(([id, { apiKey }]) => [id, apiKey])),
+    setValue(variable, value) {
+      setValueOf(store, `${account}:variable:${variable}`, value)
+      world.changed()
+    },
+    async close() {
+      await listener.close()
+      await state.flush()
+    },
+  }
+}
+
+function load(store: Store, policy: PolicyText, into: { account: string; now: number }): void {
+  loadPolicy(store, {
+    text: policy.text,
+    file: policy.file ?? 'policy',
+    policy: `${into.account}:policy:${policy.branch ?? 'root'}`,
+    mode: 'create',
+    now: into.now,
+    role: roleIdOf(into.account, 'admin'),
+    clientIp: '127.0.0.1',
+  })
+}
+
+function policiesOf(policy: DevserverOptions['policy']): readonly PolicyText[] {
+  if (policy === undefined) return []
+  return typeof policy === 'string' ? [{ text: policy }] : policy
+}
+
+function setValueOf(store: Store, id: string, value: string | Uint8Array): void {
+  if (!store.resources.has(id)) throw new Error(`no policy declares ${id}`)
+  setValue(store, id, Buffer.from(value))
+}
+
+function settingsOf(account: string, options: DevserverOptions): Settings {
+  const ttl = Math.min(Math.max(Math.floor(options.tokenTtlSeconds ?? 480), 0), 18_000)
+  return {
+    account,
+    hostTokenTtl: ttl,
+    userTokenTtl: ttl,
+    dapEra: options.dapEra ?? false,
+    basePath: (options.basePath ?? '').replace(/\/+$/, ''),
+    ignoreMissingIssuer: options.ignoreMissingIssuer ?? false,
+  }
+}
+
+function isWildcard(host: string): boolean {
+  return host === '0.0.0.0' || host === '::'
+}
+
+function ignore(): void {
+  // Nobody asked for it.
+}
