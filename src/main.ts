@@ -26,6 +26,8 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'status':
     case 'healthcheck':
       return (await import('./cli/status.ts')).status
+    case 'devserver':
+      return (await import('./devserver/start.ts')).start
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help

@@ -73,7 +73,9 @@ function isExpired({ iat, exp }: Claims, now: number): boolean {
 function isFrom(cidr: unknown, address: string): boolean {
   if (cidr === undefined) return true
   const ranges = safeParse(array(string()), cidr)
-  return ranges.success && isIP(address) !== 0 && ranges.output.some((range) => contains(range, address))
+  return (
+    ranges.success && isIP(address) !== 0 && ranges.output.some((range) => contains(range, address))
+  )
 }
 
 function refuse(world: World, status: number, text: string): never {

@@ -23,7 +23,10 @@ export async function makeCertificate(names: readonly string[]): Promise<Serving
   ])
   // Clients on machines whose clock is behind by minutes must trust it at once, and tests that
   // replay the past bring their own clock only for tokens.
-  const validity = { notBefore: new Date(Date.now() - dayMs), notAfter: new Date(Date.now() + 365 * dayMs) }
+  const validity = {
+    notBefore: new Date(Date.now() - dayMs),
+    notAfter: new Date(Date.now() + 365 * dayMs),
+  }
   const ca = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: 'CN=conjur-agent devserver CA',
@@ -32,7 +35,10 @@ export async function makeCertificate(names: readonly string[]): Promise<Serving
     signingAlgorithm: algorithm,
     extensions: [
       new x509.BasicConstraintsExtension(true, 0, true),
-      new x509.KeyUsagesExtension(x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign, true),
+      new x509.KeyUsagesExtension(
+        x509.KeyUsageFlags.keyCertSign | x509.KeyUsageFlags.cRLSign,
+        true,
+      ),
       await x509.SubjectKeyIdentifierExtension.create(caKeys.publicKey),
     ],
   })

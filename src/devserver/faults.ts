@@ -72,7 +72,8 @@ export function createFaults(now: () => number): Faults {
       prune()
       const hit = live.find(
         ({ fault }) =>
-          fault.kind !== 'provider-away' && (fault.path === undefined || path.startsWith(fault.path)),
+          fault.kind !== 'provider-away' &&
+          (fault.path === undefined || path.startsWith(fault.path)),
       )
       if (hit === undefined) return undefined
       hit.left -= 1

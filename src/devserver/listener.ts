@@ -1,4 +1,10 @@
-import { createServer as createHttp, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
+import {
+  createServer as createHttp,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http'
 import { createServer as createHttps } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -35,7 +41,8 @@ export async function listen(
     })
   })
   server.on('clientError', (_error, socket) => {
-    if (socket.writable) socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
+    if (socket.writable)
+      socket.end('HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n')
   })
   server.on('tlsClientError', () => {
     // A client that distrusts this CA shows its own error; here there is nothing to do.
@@ -71,12 +78,17 @@ function portOf(address: string | AddressInfo | null): number {
   return typeof address === 'object' && address !== null ? address.port : 0
 }
 
-async function serve(world: World, message: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(
+  world: World,
+  message: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
   const startedAt = performance.now()
   const target = message.url ?? '/'
   if (isTooLong(target)) return refuseAsPuma(message)
   const path = withoutBase(target, world.settings.basePath)
-  const fault = path === undefined || path.startsWith('/devserver/') ? undefined : world.faults.take(path)
+  const fault =
+    path === undefined || path.startsWith('/devserver/') ? undefined : world.faults.take(path)
   if (fault?.kind === 'outage') {
     message.socket.destroy()
     return
@@ -145,7 +157,9 @@ function send(response: ServerResponse, reply: Reply, fault: Fault | undefined):
     response.end(reply.body)
     return
   }
-  response.write(reply.body.subarray(0, Math.floor(reply.body.length / 2)), () => response.destroy())
+  response.write(reply.body.subarray(0, Math.floor(reply.body.length / 2)), () =>
+    response.destroy(),
+  )
 }
 
 /** The body; too long for us; or cut by the client, who then waits for no answer. */
@@ -166,7 +180,9 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer | 'too long' | '
 
 function isTooLong(target: string): boolean {
   const query = target.indexOf('?')
-  return target.length > mostTargetBytes || (query >= 0 && target.length - query - 1 > mostQueryBytes)
+  return (
+    target.length > mostTargetBytes || (query >= 0 && target.length - query - 1 > mostQueryBytes)
+  )
 }
 
 /** The real server's web server answers in this older version, without a header more, and hangs up. */

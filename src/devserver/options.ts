@@ -55,7 +55,8 @@ export function readFlags(flags: Flags): Asked {
     keysFile: text(flags, 'keys-out'),
     stateFile: text(flags, 'state'),
     logFile: text(flags, 'log'),
-    authenticators: flags['authenticators'] === undefined ? undefined : list(text(flags, 'authenticators')),
+    authenticators:
+      flags['authenticators'] === undefined ? undefined : list(text(flags, 'authenticators')),
     tokenTtlSeconds: Math.floor(duration('token-ttl', text(flags, 'token-ttl') ?? '480s') / 1000),
     faults: list(text(flags, 'fault')).map(fault),
     basePath: basePath(text(flags, 'base-path') ?? ''),
@@ -77,22 +78,30 @@ function text(flags: Flags, name: string): string | undefined {
 }
 
 function list(value: string | undefined): readonly string[] {
-  return (value ?? '').split(',').map((each) => each.trim()).filter((each) => each !== '')
+  return (value ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
 }
 
 function address(value: string): { host: string; port: number } {
-  const [, bracketed, bare, digits] = /^(?:\[([\da-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value) ?? []
+  const [, bracketed, bare, digits] =
+    /^(?:\[([\da-fA-F:]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(value) ?? []
   const host = bracketed ?? bare
   const port = Number(digits)
   if (host === undefined || port > 65_535) {
-    throw new FlagError(`--listen takes HOST:PORT, not ${value}`, '--listen 127.0.0.1:8443, or [::1]:8443; port 0 takes any free one')
+    throw new FlagError(
+      `--listen takes HOST:PORT, not ${value}`,
+      '--listen 127.0.0.1:8443, or [::1]:8443; port 0 takes any free one',
+    )
   }
   return { host, port }
 }
 
 function duration(name: string, value: string): number {
   const [, digits, unit] = /^(\d+(?:\.\d+)?)(ms|s|m|h)?$/.exec(value) ?? []
-  if (digits === undefined) throw new FlagError(`--${name} takes a time such as 20s or 8m, not ${value}`, `--${name} 20s`)
+  if (digits === undefined)
+    throw new FlagError(`--${name} takes a time such as 20s or 8m, not ${value}`, `--${name} 20s`)
   const units: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
   return Number(digits) * (units[unit ?? 's'] ?? 1000)
 }
@@ -101,7 +110,10 @@ function fault(value: string): Fault {
   const [name, length] = value.split(':')
   const kind = faultKinds.find((each) => each === name)
   if (kind === undefined) {
-    throw new FlagError(`--fault does not know ${name}`, `--fault takes ${faultKinds.join(', ')}, each with an optional :TIME`)
+    throw new FlagError(
+      `--fault does not know ${name}`,
+      `--fault takes ${faultKinds.join(', ')}, each with an optional :TIME`,
+    )
   }
   return length === undefined ? { kind } : { kind, forMs: duration('fault', length) }
 }

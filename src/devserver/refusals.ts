@@ -41,9 +41,13 @@ export function lacksPrivilege(
 }
 
 export function missingResource(id: string): Refusal {
-  return new Refusal('Conjur::RequiredResourceMissing', `CONJ00036E Missing required resource: ${id}`, {
-    because: `no policy declares ${id}`,
-  })
+  return new Refusal(
+    'Conjur::RequiredResourceMissing',
+    `CONJ00036E Missing required resource: ${id}`,
+    {
+      because: `no policy declares ${id}`,
+    },
+  )
 }
 
 export function missingValue(id: string, reason?: Reason): Refusal {

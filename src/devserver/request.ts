@@ -19,7 +19,7 @@ export class BadQuery extends Error {}
 
 /** Puts a request together. Throws {@link BadQuery} where the query is no percent-encoded UTF-8. */
 export function toRequest(message: IncomingMessage, path: string, body: Buffer): Request {
-  const [raw = '', query] = split(path)
+  const [raw, query] = split(path)
   const header = (name: string): string | undefined => {
     const value = message.headers[name]
     return Array.isArray(value) ? value.join(', ') : value
@@ -78,7 +78,10 @@ function decodeQuery(text: string): string {
 function clientIp(peer: string, forwarded: string | undefined): string {
   const address = peer.replace(/^::ffff:/, '')
   if (!isLoopback(address)) return address
-  const chain = (forwarded ?? '').split(',').map((each) => each.trim()).filter((each) => each !== '')
+  const chain = (forwarded ?? '')
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
   return chain.findLast((each) => !isLoopback(each)) ?? chain[0] ?? address
 }
 

@@ -2,7 +2,12 @@ import { identify } from './authorization.ts'
 import { exception, failure, Halt, head, type Reply } from './reply.ts'
 import { decodeSegment, type Request } from './request.ts'
 import { authenticate, login } from './routes/authenticate.ts'
-import { authenticatorStatus, listAuthenticators, oidcProviders, updateAuthenticator } from './routes/authenticators.ts'
+import {
+  authenticatorStatus,
+  listAuthenticators,
+  oidcProviders,
+  updateAuthenticator,
+} from './routes/authenticators.ts'
 import { notDone, type Call } from './routes/call.ts'
 import { faults, keys, requests } from './routes/control.ts'
 import { publicKeys, root, rotateApiKey, updatePassword, whoami } from './routes/identity.ts'
@@ -41,7 +46,9 @@ export async function answer(world: World, request: Request): Promise<Reply> {
       count(world, route.name)
       return await route.handle({ world, request, params, identity })
     }
-    world.log(`ActionController::RoutingError (No route matches [${request.method}] "${request.path}"):`)
+    world.log(
+      `ActionController::RoutingError (No route matches [${request.method}] "${request.path}"):`,
+    )
     return exception(404, accept)
   } catch (error) {
     if (error instanceof Halt) return error.reply
@@ -72,18 +79,56 @@ const routes: readonly Route[] = [
   route('GET', '/', root),
   route('GET', '/whoami', whoami),
   route('GET', '/authenticators', listAuthenticators),
-  route('GET', `/(?<authenticator>authn-jwt)/${service}/${account}/status`, authenticatorStatus, 'status'),
-  route('GET', `/${anyAuthenticator}(?:/${service})?/${account}/status`, authenticatorStatus, 'status'),
+  route(
+    'GET',
+    `/(?<authenticator>authn-jwt)/${service}/${account}/status`,
+    authenticatorStatus,
+    'status',
+  ),
+  route(
+    'GET',
+    `/${anyAuthenticator}(?:/${service})?/${account}/status`,
+    authenticatorStatus,
+    'status',
+  ),
   route('PATCH', `/${anyAuthenticator}(?:/${service})?/${account}`, updateAuthenticator, 'enable'),
   route('GET', `/${anyAuthenticator}(?:/${service})?/${account}/login`, login, 'login'),
-  route('POST', `/(?<authenticator>authn|authn-azure|authn-iam|authn-k8s|authn-ldap)(?:/${service})?/${account}/${id}/authenticate`, authenticate, 'authenticate'),
-  route('GET', `/(?<authenticator>authn-oidc)(?:/${service})?/${account}/authenticate`, absent('the code flow of authn-oidc')),
-  route('POST', `/(?<authenticator>authn-gcp)/${account}/authenticate`, authenticate, 'authenticate'),
-  route('POST', `/(?<authenticator>authn-oidc)(?:/${service})?/${account}/authenticate`, authenticate, 'authenticate'),
-  route('POST', `/(?<authenticator>authn-jwt)/${service}/${account}(?:/${id})?/authenticate`, authenticate, 'authenticate'),
+  route(
+    'POST',
+    `/(?<authenticator>authn|authn-azure|authn-iam|authn-k8s|authn-ldap)(?:/${service})?/${account}/${id}/authenticate`,
+    authenticate,
+    'authenticate',
+  ),
+  route(
+    'GET',
+    `/(?<authenticator>authn-oidc)(?:/${service})?/${account}/authenticate`,
+    absent('the code flow of authn-oidc'),
+  ),
+  route(
+    'POST',
+    `/(?<authenticator>authn-gcp)/${account}/authenticate`,
+    authenticate,
+    'authenticate',
+  ),
+  route(
+    'POST',
+    `/(?<authenticator>authn-oidc)(?:/${service})?/${account}/authenticate`,
+    authenticate,
+    'authenticate',
+  ),
+  route(
+    'POST',
+    `/(?<authenticator>authn-jwt)/${service}/${account}(?:/${id})?/authenticate`,
+    authenticate,
+    'authenticate',
+  ),
   route('PUT', `/authn/${account}/password`, updatePassword, 'password'),
   route('PUT', `/${anyAuthenticator}/${account}/api_key`, rotateApiKey, 'api_key'),
-  route('GET', `/${anyAuthenticator}/${account}/api_key`, absent('the date of the last key rotation')),
+  route(
+    'GET',
+    `/${anyAuthenticator}/${account}/api_key`,
+    absent('the date of the last key rotation'),
+  ),
   route('POST', `/authn-k8s/${service}/inject_client_cert`, absent('authn-k8s')),
   route('GET|POST|PATCH|DELETE', `/authenticators/.+`, absent('the v2 API of authenticators')),
   route('GET|POST|PATCH|DELETE', `/branches/.+`, absent('the v2 API of branches')),
@@ -98,10 +143,24 @@ const routes: readonly Route[] = [
   route('GET', `/(?<authenticator>authn-oidc)/${account}/providers`, oidcProviders, 'providers'),
   route('GET|POST|PATCH|DELETE', `/issuers/.+`, absent('issuers')),
   route('GET', `/secrets/${account}/(?<kind>variable)/${identifier}`, readSecret, 'secret'),
-  route('POST', `/secrets/${account}/(?<kind>variable|public_key)/${identifier}`, writeSecret, 'set-secret'),
+  route(
+    'POST',
+    `/secrets/${account}/(?<kind>variable|public_key)/${identifier}`,
+    writeSecret,
+    'set-secret',
+  ),
   route('GET', `/secrets`, readSecrets, 'batch'),
-  route('GET', `/policies/${account}/(?<kind>policy)/${identifier}`, absent('reading a policy back')),
-  route('POST|PUT|PATCH', `/policies/${account}/(?<kind>policy)/${identifier}`, loadPolicyText, 'policy'),
+  route(
+    'GET',
+    `/policies/${account}/(?<kind>policy)/${identifier}`,
+    absent('reading a policy back'),
+  ),
+  route(
+    'POST|PUT|PATCH',
+    `/policies/${account}/(?<kind>policy)/${identifier}`,
+    loadPolicyText,
+    'policy',
+  ),
   route('GET', `/public_keys/${account}/(?<kind>public_key|user)/${identifier}`, publicKeys),
   route('POST', `/ca/${account}/${service}/sign`, absent('certificate signing')),
   route('GET|POST|DELETE', `/accounts(?:/${id})?`, absent('accounts beside its own')),
@@ -132,9 +191,14 @@ function normalized(path: string): string {
   return squeezed.length > 1 ? squeezed.replace(/\/$/, '') : squeezed
 }
 
-function decoded(groups: Readonly<Record<string, string | undefined>>): Record<string, string | undefined> {
+function decoded(
+  groups: Readonly<Record<string, string | undefined>>,
+): Record<string, string | undefined> {
   return Object.fromEntries(
-    Object.entries(groups).map(([name, value]) => [name, value === undefined ? undefined : decodeSegment(value)]),
+    Object.entries(groups).map(([name, value]) => [
+      name,
+      value === undefined ? undefined : decodeSegment(value),
+    ]),
   )
 }
 
@@ -150,5 +214,8 @@ export function badQuery(): Reply {
 
 /** The reply to a body that is longer than this server takes. */
 export function tooLong(bytes: number): Reply {
-  return failure(413, { code: 'content_too_large', message: `The devserver takes bodies of up to ${bytes} bytes` })
+  return failure(413, {
+    code: 'content_too_large',
+    message: `The devserver takes bodies of up to ${bytes} bytes`,
+  })
 }

@@ -82,16 +82,26 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   const host = options.host ?? '127.0.0.1'
   const now = options.clock ?? Date.now
   const store = createStore()
-  const certificate = options.http === true ? undefined : makeCertificate(isWildcard(host) ? [] : [host])
+  const certificate =
+    options.http === true ? undefined : makeCertificate(isWildcard(host) ? [] : [host])
   const state = await openState(options.stateFile, store)
-  const tokenKey = state.tokenKeyPem === undefined ? generateTokenKey() : Promise.resolve(tokenKeyFromPem(state.tokenKeyPem))
+  const tokenKey =
+    state.tokenKeyPem === undefined
+      ? generateTokenKey()
+      : Promise.resolve(tokenKeyFromPem(state.tokenKeyPem))
   tokenKey.catch(() => undefined)
   const admin = roleIdOf(account, 'admin')
   const adminApiKey = options.adminApiKey ?? store.credentials.get(admin)?.apiKey ?? randomApiKey()
   if (!store.roles.has(admin)) createAccount(store, account, { apiKey: adminApiKey, now: now() })
-  else store.credentials.set(admin, { restrictedTo: [], ...store.credentials.get(admin), apiKey: adminApiKey })
+  else
+    store.credentials.set(admin, {
+      restrictedTo: [],
+      ...store.credentials.get(admin),
+      apiKey: adminApiKey,
+    })
   for (const policy of policiesOf(options.policy)) load(store, policy, { account, now: now() })
-  for (const [id, value] of Object.entries(options.values ?? {})) setValueOf(store, `${account}:variable:${id}`, value)
+  for (const [id, value] of Object.entries(options.values ?? {}))
+    setValueOf(store, `${account}:variable:${id}`, value)
   for (const name of options.authenticators ?? configuredAuthenticators(store)) {
     store.enabled.add(`${account}:webservice:conjur/${name}`)
   }
@@ -128,9 +138,12 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
     adminApiKey,
     faults,
     requests: counters.requests,
-    authenticators: [...store.enabled].map((id) => id.slice(id.indexOf('conjur/') + 'conjur/'.length)),
+    authenticators: [...store.enabled].map((id) =>
+      id.slice(id.indexOf('conjur/') + 'conjur/'.length),
+    ),
     apiKeyOf: (login) => store.credentials.get(roleIdOf(account, login))?.apiKey,
-    apiKeys: () => Object.fromEntries([...store.credentials].map(([id, { apiKey }]) => [id, apiKey])),
+    apiKeys: () =>
+      Object.fromEntries([...store.credentials].map(([id, { apiKey }]) => [id, apiKey])),
     setValue(variable, value) {
       setValueOf(store, `${account}:variable:${variable}`, value)
       world.changed()

@@ -42,16 +42,26 @@ async function optionsFor(asked: Asked): Promise<DevserverOptions> {
   for (const path of asked.policyFiles) {
     policy.push({ text: await read('policy', path), file: basename(path) })
   }
-  const values = asked.valuesFile === undefined ? undefined : parseValues(await read('values', asked.valuesFile))
+  const values =
+    asked.valuesFile === undefined ? undefined : parseValues(await read('values', asked.valuesFile))
   const { account, host, port, tokenTtlSeconds, basePath, dapEra, http } = asked
   return {
-    ...{ account, host, port, tokenTtlSeconds, basePath, dapEra, http, policy },
+    account,
+    host,
+    port,
+    tokenTtlSeconds,
+    basePath,
+    dapEra,
+    http,
+    policy,
     ...(values === undefined ? {} : { values: Object.fromEntries(values) }),
     ...(asked.adminApiKey === undefined ? {} : { adminApiKey: asked.adminApiKey }),
     ...(asked.authenticators === undefined ? {} : { authenticators: asked.authenticators }),
     ...(asked.stateFile === undefined ? {} : { stateFile: asked.stateFile }),
     ...(asked.explain ? { explain: say } : {}),
-    ...(asked.audit ? { audit: (event) => process.stdout.write(`${JSON.stringify(event)}\n`) } : {}),
+    ...(asked.audit
+      ? { audit: (event) => process.stdout.write(`${JSON.stringify(event)}\n`) }
+      : {}),
     ...logOf(asked),
   }
 }
@@ -71,7 +81,9 @@ async function announce(devserver: Devserver, asked: Asked, directory: string): 
   if (!asked.http) await writeFile(caFile, devserver.ca)
   await writeFile(adminApiKeyFile, devserver.adminApiKey, { mode: 0o600 })
   if (asked.keysFile !== undefined) {
-    await writeFile(asked.keysFile, `${JSON.stringify(devserver.apiKeys(), undefined, 2)}\n`, { mode: 0o600 })
+    await writeFile(asked.keysFile, `${JSON.stringify(devserver.apiKeys(), undefined, 2)}\n`, {
+      mode: 0o600,
+    })
   }
   if (!isLoopback(asked.host)) {
     say('! this devserver can be reached from other machines: whatever it holds, anyone may read')
@@ -98,7 +110,11 @@ function untilSignal(): Promise<void> {
 async function read(flag: string, path: string): Promise<string> {
   return readFile(path, 'utf8').catch((error: unknown) => {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
-    throw new StartError('CONFIG_UNREADABLE', `--${flag} ${path} cannot be read (${code})`, `name a file that exists: --${flag} FILE`)
+    throw new StartError(
+      'CONFIG_UNREADABLE',
+      `--${flag} ${path} cannot be read (${code})`,
+      `name a file that exists: --${flag} FILE`,
+    )
   })
 }
 
@@ -124,12 +140,16 @@ function complain(error: unknown): number {
     return 3
   }
   if (error instanceof PolicyInvalid) {
-    say(`CONFIG_INVALID: the policy cannot be read: ${error.message}\nhint: look just before line ${error.line}, column ${error.column}`)
+    say(
+      `CONFIG_INVALID: the policy cannot be read: ${error.message}\nhint: look just before line ${error.line}, column ${error.column}`,
+    )
     return 3
   }
   const code = error instanceof Error && 'code' in error ? error.code : undefined
   if (code === 'EADDRINUSE' || code === 'EACCES' || code === 'EADDRNOTAVAIL') {
-    say(`CONFIG_INVALID: the address of --listen cannot be had (${code})\nhint: --listen 127.0.0.1:0 takes any free port`)
+    say(
+      `CONFIG_INVALID: the address of --listen cannot be had (${code})\nhint: --listen 127.0.0.1:0 takes any free port`,
+    )
     return 3
   }
   if (error instanceof Error) {

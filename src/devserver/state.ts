@@ -110,7 +110,10 @@ function restore(store: Store, text: string): string {
     })
   }
   for (const [id, { passwordHash, ...credentials }] of Object.entries(state.credentials)) {
-    store.credentials.set(id, passwordHash === undefined ? credentials : { ...credentials, passwordHash })
+    store.credentials.set(
+      id,
+      passwordHash === undefined ? credentials : { ...credentials, passwordHash },
+    )
   }
   for (const [id, versions] of Object.entries(state.secrets)) {
     store.secrets.set(
@@ -119,7 +122,8 @@ function restore(store: Store, text: string): string {
     )
   }
   for (const id of state.enabled) store.enabled.add(id)
-  for (const [id, versions] of Object.entries(state.policyVersions)) store.policyVersions.set(id, versions)
+  for (const [id, versions] of Object.entries(state.policyVersions))
+    store.policyVersions.set(id, versions)
   return state.tokenKey
 }
 

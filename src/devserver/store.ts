@@ -147,7 +147,11 @@ export function membersOf(store: Store, role: string): readonly Membership[] {
 }
 
 /** Whether a role may do `privilege` on a resource: as its owner, or by a permission. */
-export function isAllowed(store: Store, role: string, wish: { privilege: string; on: Resource }): boolean {
+export function isAllowed(
+  store: Store,
+  role: string,
+  wish: { privilege: string; on: Resource },
+): boolean {
   const held = store.heldBy(role)
   if (held.has(wish.on.owner)) return true
   return wish.on.permissions.some(
@@ -198,7 +202,8 @@ export function removeRecord(store: Store, id: string): void {
     store.policyVersions.delete(each)
     store.memberships.delete(each)
   }
-  for (const held of store.memberships.values()) for (const role of held.keys()) if (gone.has(role)) held.delete(role)
+  for (const held of store.memberships.values())
+    for (const role of held.keys()) if (gone.has(role)) held.delete(role)
   for (const resource of store.resources.values()) {
     const permissions = resource.permissions.filter(({ role }) => !gone.has(role))
     if (permissions.length < resource.permissions.length)

@@ -58,7 +58,7 @@ function tokenKey(key: KeyObject): TokenKey {
   const kid = createHash('sha256').update(der).digest('hex')
   const protectedPart = encode(JSON.stringify({ alg: algorithm, kid }))
   return {
-    pem: key.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    pem: key.export({ type: 'pkcs8', format: 'pem' }),
     sign({ iat, sub, exp }) {
       const payloadPart = encode(JSON.stringify({ iat, sub, exp }))
       const salt = randomBytes(saltLength)
@@ -77,9 +77,11 @@ function tokenKey(key: KeyObject): TokenKey {
       if (!taken.success) return undefined
       const { signature } = taken.output
       const head = safeParse(header, decode(taken.output.protected))
-      if (!head.success || head.output.alg !== algorithm || head.output.kid !== kid) return undefined
+      if (!head.success || head.output.alg !== algorithm || head.output.kid !== kid)
+        return undefined
       const signed = `${taken.output.protected}.${taken.output.payload}`
-      if (!isSealed({ signature: Buffer.from(signature, 'base64url'), signed, publicKey })) return undefined
+      if (!isSealed({ signature: Buffer.from(signature, 'base64url'), signed, publicKey }))
+        return undefined
       const body = decode(taken.output.payload)
       const claims = safeParse(payload, body)
       const names = safeParse(record(string(), unknown()), body)

@@ -1,5 +1,14 @@
 import { parse } from 'yaml'
-import { object, pipe, record, safeParse, string, transform, union, base64 as base64Text } from 'valibot'
+import {
+  object,
+  pipe,
+  record,
+  safeParse,
+  string,
+  transform,
+  union,
+  base64 as base64Text,
+} from 'valibot'
 
 const value = union([
   string(),
@@ -8,7 +17,13 @@ const value = union([
     transform(({ base64 }) => Buffer.from(base64, 'base64')),
   ),
 ])
-const file = union([record(string(), value), pipe(object({ values: record(string(), value) }), transform(({ values }) => values))])
+const file = union([
+  record(string(), value),
+  pipe(
+    object({ values: record(string(), value) }),
+    transform(({ values }) => values),
+  ),
+])
 
 /**
  * Reads a values file, YAML or JSON: variable id → text, or `{base64: …}` for bytes; also under a

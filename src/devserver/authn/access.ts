@@ -1,6 +1,13 @@
 import { contains } from '../cidr.ts'
 import { roleIdOf } from '../ids.ts'
-import { authentication, accountNotDefined, lacksPrivilege, notEnabled, roleNotFound, webserviceNotFound } from '../refusals.ts'
+import {
+  authentication,
+  accountNotDefined,
+  lacksPrivilege,
+  notEnabled,
+  roleNotFound,
+  webserviceNotFound,
+} from '../refusals.ts'
 import { isAllowed, type Place } from '../store.ts'
 import type { World } from '../world.ts'
 import { serviceName, webserviceId, type Attempt } from './attempt.ts'
@@ -15,7 +22,8 @@ export function requireEnabled(world: World, attempt: Attempt): void {
   requireAccount(world, attempt.account)
   // Switches are not scoped by account: the name alone counts.
   const name = serviceName(attempt)
-  if (![...world.store.enabled].some((id) => id.endsWith(`:webservice:conjur/${name}`))) throw notEnabled(name)
+  if (![...world.store.enabled].some((id) => id.endsWith(`:webservice:conjur/${name}`)))
+    throw notEnabled(name)
 }
 
 /** Role, webservice, privilege: what stands between a login and an authenticator. */
@@ -29,7 +37,8 @@ export function requireAccess(
   if (!world.store.roles.has(role)) throw roleNotFound(wish.login)
   const id = wish.on ?? webserviceId(attempt)
   const webservice = world.store.resources.get(id)
-  if (webservice === undefined) throw webserviceNotFound(id.slice(id.indexOf('conjur/') + 'conjur/'.length))
+  if (webservice === undefined)
+    throw webserviceNotFound(id.slice(id.indexOf('conjur/') + 'conjur/'.length))
   if (isAllowed(world.store, role, { privilege: wish.privilege, on: webservice })) return
   const holder = webservice.permissions.find(({ privilege }) => privilege === wish.privilege)
   const reason = grantAdvice(wish.privilege, holder, webservice.place)
@@ -47,7 +56,8 @@ export function grantAdvice(
   }
   const [, kind = '', ...rest] = holder.role.split(':')
   const name = rest.join(':')
-  const target = kind === 'group' || kind === 'layer' ? `add to ${name}` : `only ${kind} ${name} has it`
+  const target =
+    kind === 'group' || kind === 'layer' ? `add to ${name}` : `only ${kind} ${name} has it`
   return { because: `lacks ${privilege}; ${target}`, place: holder.place }
 }
 

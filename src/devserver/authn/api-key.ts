@@ -36,7 +36,11 @@ export function logIn(world: World, attempt: Attempt): string {
   return credentials.apiKey
 }
 
-function credentialsFor(world: World, attempt: Attempt, login: string): { readonly apiKey: string } {
+function credentialsFor(
+  world: World,
+  attempt: Attempt,
+  login: string,
+): { readonly apiKey: string } {
   const role = roleIdOf(attempt.account, login)
   if (!world.store.roles.has(role)) throw roleNotFound(login)
   const credentials = world.store.credentials.get(role)

@@ -75,7 +75,9 @@ export function parseXmsMirid(text: string): AzureResource {
     throw authentication(
       'AuthnAzure::MissingRequiredFieldsInXmsMirid',
       `CONJ00053E Required fields ${listed(missing)} are missing in xms_mirid ${text}`,
-      { because: `xms_mirid "${text}" lacks ${missing.join(', ')}, which count in lower case only` },
+      {
+        because: `xms_mirid "${text}" lacks ${missing.join(', ')}, which count in lower case only`,
+      },
     )
   }
   const provider = groups.get('providers') ?? []
@@ -137,7 +139,10 @@ function checkRestriction(
     'system-assigned-identity': isUserAssigned ? undefined : identity.oid,
   }[restriction.name]
   if (found === restriction.value) return
-  const shown = found === undefined ? `none (the token is ${isUserAssigned ? 'user' : 'system'}-assigned)` : `"${found}"`
+  const shown =
+    found === undefined
+      ? `none (the token is ${isUserAssigned ? 'user' : 'system'}-assigned)`
+      : `"${found}"`
   throw restrictionMismatch(restriction.name, {
     because: `${restriction.name}: token ${shown}, policy "${restriction.value}"`,
     place: restriction.place,

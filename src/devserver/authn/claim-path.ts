@@ -17,7 +17,8 @@ export function isClaimPath(text: string): boolean {
 
 /** A claim by its literal name, else by descending at each slash. Throws CONJ00116E for what is no claim path. */
 export function claimAt(claims: TokenClaims, claim: string): unknown {
-  if (Object.hasOwn(claims, claim) && claims[claim] !== null && claims[claim] !== false) return claims[claim]
+  if (Object.hasOwn(claims, claim) && claims[claim] !== null && claims[claim] !== false)
+    return claims[claim]
   if (!isClaimPath(claim)) {
     throw authentication(
       'AuthnJwt::InvalidClaimPath',
@@ -38,7 +39,10 @@ export function requireClaimName(claim: string): void {
   const fail = (kind: string, text: string): Error =>
     authentication(`AuthnJwt::${kind}`, text, { because: `claim "${claim}" cannot be asked for` })
   if (claim.trim() === '') {
-    throw fail('FailedToValidateClaimMissingClaimName', 'CONJ00103E Failed to validate claim: claim name is empty or was not found.')
+    throw fail(
+      'FailedToValidateClaimMissingClaimName',
+      'CONJ00103E Failed to validate claim: claim name is empty or was not found.',
+    )
   }
   if (!isClaimPath(claim)) {
     throw fail(

@@ -18,10 +18,18 @@ export async function discover(
   uri: string,
   ca: string | undefined,
 ): Promise<SigningKeys> {
-  const found = safeParse(document, await fetchJson(world, uri, { address: `${uri}/.well-known/openid-configuration`, ca }))
-  if (!found.success) throw discoveryFailed(uri, { reason: 'no jwks_uri in the document', timedOut: false })
-  const keys = safeParse(keySet, await fetchJson(world, uri, { address: found.output.jwks_uri, ca }))
-  if (!keys.success) throw discoveryFailed(uri, { reason: 'no keys at the jwks_uri', timedOut: false })
+  const found = safeParse(
+    document,
+    await fetchJson(world, uri, { address: `${uri}/.well-known/openid-configuration`, ca }),
+  )
+  if (!found.success)
+    throw discoveryFailed(uri, { reason: 'no jwks_uri in the document', timedOut: false })
+  const keys = safeParse(
+    keySet,
+    await fetchJson(world, uri, { address: found.output.jwks_uri, ca }),
+  )
+  if (!keys.success)
+    throw discoveryFailed(uri, { reason: 'no keys at the jwks_uri', timedOut: false })
   return { keys: keys.output.keys, algorithms: found.output.id_token_signing_alg_values_supported }
 }
 
@@ -30,14 +38,18 @@ async function fetchJson(
   uri: string,
   from: { address: string; ca: string | undefined },
 ): Promise<unknown> {
-  const fail = (reason: string, timedOut: boolean): Error => discoveryFailed(uri, { reason, timedOut })
-  const reply = await world.fetch(from.address.replace(/[?#].*$/, ''), from.ca).catch((error: unknown) => {
-    throw fail(
-      error instanceof Error ? error.message : String(error),
-      error instanceof FetchFailed && error.timedOut,
-    )
-  })
-  if (reply.status < 200 || reply.status > 299) throw fail(`Error Response Code: '${reply.status}' from '${from.address}'`, false)
+  const fail = (reason: string, timedOut: boolean): Error =>
+    discoveryFailed(uri, { reason, timedOut })
+  const reply = await world
+    .fetch(from.address.replace(/[?#].*$/, ''), from.ca)
+    .catch((error: unknown) => {
+      throw fail(
+        error instanceof Error ? error.message : String(error),
+        error instanceof FetchFailed && error.timedOut,
+      )
+    })
+  if (reply.status < 200 || reply.status > 299)
+    throw fail(`Error Response Code: '${reply.status}' from '${from.address}'`, false)
   try {
     const parsed: unknown = JSON.parse(reply.body)
     return parsed

@@ -76,7 +76,10 @@ function failure(error: Error, url: URL): FetchFailed {
   const port = url.port === '' ? (url.protocol === 'https:' ? '443' : '80') : url.port
   const opening = `Failed to open TCP connection to ${host}:${port}`
   if (code === 'ECONNREFUSED') {
-    return new FetchFailed(`${opening} (Connection refused - connect(2) for "${host}" port ${port})`, false)
+    return new FetchFailed(
+      `${opening} (Connection refused - connect(2) for "${host}" port ${port})`,
+      false,
+    )
   }
   if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') {
     return new FetchFailed(`${opening} (getaddrinfo: Name or service not known)`, false)

@@ -7,7 +7,10 @@ export function parseForm(body: Buffer): ReadonlyMap<string, string> {
   for (const pair of body.toString('latin1').split('&')) {
     if (pair === '') continue
     const equals = pair.indexOf('=')
-    fields.set(decodeForm(equals < 0 ? pair : pair.slice(0, equals)), equals < 0 ? '' : decodeForm(pair.slice(equals + 1)))
+    fields.set(
+      decodeForm(equals < 0 ? pair : pair.slice(0, equals)),
+      equals < 0 ? '' : decodeForm(pair.slice(equals + 1)),
+    )
   }
   return fields
 }
@@ -25,7 +28,9 @@ export function jwtIn(body: Buffer): string {
 export function decodeForm(text: string): string {
   const bytes = text
     .replaceAll('+', ' ')
-    .replace(/%([0-9a-fA-F]{2})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 16)))
+    .replace(/%([0-9a-fA-F]{2})/g, (_, code: string) =>
+      String.fromCharCode(Number.parseInt(code, 16)),
+    )
   return Buffer.from(bytes, 'latin1').toString('utf8')
 }
 

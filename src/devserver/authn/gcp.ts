@@ -1,5 +1,10 @@
 import { listed } from '../refusal.ts'
-import { authentication, claimMissing, constraintNotSupported, restrictionMismatch } from '../refusals.ts'
+import {
+  authentication,
+  claimMissing,
+  constraintNotSupported,
+  restrictionMismatch,
+} from '../refusals.ts'
 import type { World } from '../world.ts'
 import { requireAccess, requireAccount, requireEnabled, requireOrigin } from './access.ts'
 import type { Attempt, Authenticator } from './attempt.ts'
@@ -18,7 +23,11 @@ export const gcp: Authenticator = {
   async identify(world, attempt) {
     requireAccount(world, attempt.account)
     const token = jwtIn(attempt.body)
-    const claims = await verifyByProvider(world, token, { uri: issuer, issuer, checkIssuedAt: true })
+    const claims = await verifyByProvider(world, token, {
+      uri: issuer,
+      issuer,
+      checkIssuedAt: true,
+    })
     return loginIn(claims, attempt.account)
   },
   async admit(world, attempt, login) {
@@ -55,7 +64,11 @@ function loginIn(claims: TokenClaims, account: string): string {
   return host.join('/')
 }
 
-function checkRestrictions(world: World, attempt: Attempt, sent: { login: string; claims: TokenClaims }): void {
+function checkRestrictions(
+  world: World,
+  attempt: Attempt,
+  sent: { login: string; claims: TokenClaims },
+): void {
   const restrictions = restrictionsOf(world, attempt, sent.login)
   const names = restrictions.map(({ name }) => name)
   const place = placeOf(world, attempt, sent.login)
@@ -63,12 +76,18 @@ function checkRestrictions(world: World, attempt: Attempt, sent: { login: string
     throw authentication(
       'Constraints::RoleMissingRequiredConstraints',
       `CONJ00069E Role must have at least one of the following constraints: ${listed(any)}`,
-      { because: `the host has none of the annotations ${any.map((name) => `authn-gcp/${name}`).join(', ')}`, place },
+      {
+        because: `the host has none of the annotations ${any.map((name) => `authn-gcp/${name}`).join(', ')}`,
+        place,
+      },
     )
   }
   const unknown = names.filter((name) => !permitted.includes(name))
   if (unknown.length > 0) {
-    throw constraintNotSupported(unknown, permitted, { because: `annotation authn-gcp/${unknown[0]} is none of ${permitted.join(', ')}`, place })
+    throw constraintNotSupported(unknown, permitted, {
+      because: `annotation authn-gcp/${unknown[0]} is none of ${permitted.join(', ')}`,
+      place,
+    })
   }
   for (const restriction of restrictions) {
     const found = claimFor(restriction.name, sent.claims)

@@ -32,13 +32,19 @@ export function checkJwtRestrictions(
   }
   const names = restrictions.map(({ name }) => name)
   if (names.length === 0) {
-    throw authentication('Constraints::RoleMissingAnyRestrictions', 'CONJ00099E Role must have at least one relevant annotation', {
-      because: `the host has no annotation ${prefix}/CLAIM`,
-      place,
-    })
+    throw authentication(
+      'Constraints::RoleMissingAnyRestrictions',
+      'CONJ00099E Role must have at least one relevant annotation',
+      {
+        because: `the host has no annotation ${prefix}/CLAIM`,
+        place,
+      },
+    )
   }
   const aliasOf = new Map([...aliases].map(([alias, claim]) => [claim, alias]))
-  const missing = enforced.map((claim) => aliasOf.get(claim) ?? claim).filter((name) => !names.includes(name))
+  const missing = enforced
+    .map((claim) => aliasOf.get(claim) ?? claim)
+    .filter((name) => !names.includes(name))
   if (missing.length > 0) {
     throw missingConstraints(missing, {
       because: `enforced-claims asks for annotation ${missing.map((name) => `${prefix}/${name}`).join(', ')}`,
@@ -47,7 +53,10 @@ export function checkJwtRestrictions(
   }
   refuseDenied(restrictions, [...deniedClaims, ...aliasOf.keys()])
   for (const restriction of restrictions) {
-    compare(restriction, { claims: sent.claims, claim: aliases.get(restriction.name) ?? restriction.name })
+    compare(restriction, {
+      claims: sent.claims,
+      claim: aliases.get(restriction.name) ?? restriction.name,
+    })
   }
 }
 
@@ -56,16 +65,27 @@ export function enforcedClaimsOf(world: World, attempt: Attempt): readonly strin
   const text = declared(world, attempt, 'enforced-claims')
   if (text === undefined) return []
   const fail = (kind: string, words: string): Error =>
-    authentication(`AuthnJwt::${kind}`, words, { because: `variable enforced-claims "${text}" cannot be read` })
+    authentication(`AuthnJwt::${kind}`, words, {
+      because: `variable enforced-claims "${text}" cannot be read`,
+    })
   if (text.trim() === '') {
-    throw fail('FailedToParseEnforcedClaimsMissingInput', 'CONJ00106E Failed to parse enforced claims: enforced claim value is empty or was not found.')
+    throw fail(
+      'FailedToParseEnforcedClaimsMissingInput',
+      'CONJ00106E Failed to parse enforced claims: enforced claim value is empty or was not found.',
+    )
   }
   const claims = text.split(',').map((claim) => claim.trim())
   if (text.startsWith(',') || text.endsWith(',') || claims.includes('')) {
-    throw fail('InvalidEnforcedClaimsFormat', `CONJ00107E List of enforced claims '${text}' is in invalid format. Separate claim names with commas.`)
+    throw fail(
+      'InvalidEnforcedClaimsFormat',
+      `CONJ00107E List of enforced claims '${text}' is in invalid format. Separate claim names with commas.`,
+    )
   }
   if (new Set(claims).size < claims.length) {
-    throw fail('InvalidEnforcedClaimsFormatContainsDuplication', `CONJ00108E List of enforced claims '${text}' must not contain duplications.`)
+    throw fail(
+      'InvalidEnforcedClaimsFormatContainsDuplication',
+      `CONJ00108E List of enforced claims '${text}' must not contain duplications.`,
+    )
   }
   for (const claim of claims) requireClaimName(claim)
   return claims
@@ -77,12 +97,20 @@ export function claimAliasesOf(world: World, attempt: Attempt): ReadonlyMap<stri
   const aliases = new Map<string, string>()
   if (text === undefined) return aliases
   const fail = (kind: string, words: string): Error =>
-    authentication(`AuthnJwt::${kind}`, words, { because: `variable claim-aliases "${text}" cannot be read` })
+    authentication(`AuthnJwt::${kind}`, words, {
+      because: `variable claim-aliases "${text}" cannot be read`,
+    })
   if (text.trim() === '') {
-    throw fail('ClaimAliasesMissingInput', 'CONJ00109E Failed to parse claim aliases: the claim aliases value is empty or was not found.')
+    throw fail(
+      'ClaimAliasesMissingInput',
+      'CONJ00109E Failed to parse claim aliases: the claim aliases value is empty or was not found.',
+    )
   }
   const blank = (): Error =>
-    fail('ClaimAliasesBlankOrEmpty', `CONJ00110E Failed to parse claim aliases: one or more mapping statements are blank or empty '${text}'.`)
+    fail(
+      'ClaimAliasesBlankOrEmpty',
+      `CONJ00110E Failed to parse claim aliases: one or more mapping statements are blank or empty '${text}'.`,
+    )
   if (text.endsWith(',')) throw blank()
   for (const tuple of text.split(',').map((each) => each.trim())) {
     if (tuple === '') throw blank()
@@ -96,12 +124,23 @@ export function claimAliasesOf(world: World, attempt: Attempt): ReadonlyMap<stri
       )
     }
     if (alias.includes('/')) {
-      throw fail('ClaimAliasNameInvalidCharacter', `CONJ00114E Failed to parse claim aliases: the claim alias name '${alias}' contains '/'.`)
+      throw fail(
+        'ClaimAliasNameInvalidCharacter',
+        `CONJ00114E Failed to parse claim aliases: the claim alias name '${alias}' contains '/'.`,
+      )
     }
     requireAliasClaim(tuple, alias)
     requireAliasClaim(tuple, claim)
-    if (aliases.has(alias)) throw fail('ClaimAliasDuplicationError', `CONJ00113E Failed to parse claim aliases: annotation name value '${alias}' appears more than once`)
-    if ([...aliases.values()].includes(claim)) throw fail('ClaimAliasDuplicationError', `CONJ00113E Failed to parse claim aliases: claim name value '${claim}' appears more than once`)
+    if (aliases.has(alias))
+      throw fail(
+        'ClaimAliasDuplicationError',
+        `CONJ00113E Failed to parse claim aliases: annotation name value '${alias}' appears more than once`,
+      )
+    if ([...aliases.values()].includes(claim))
+      throw fail(
+        'ClaimAliasDuplicationError',
+        `CONJ00113E Failed to parse claim aliases: claim name value '${claim}' appears more than once`,
+      )
     aliases.set(alias, claim)
   }
   return aliases
@@ -141,10 +180,14 @@ function refuseDenied(restrictions: readonly Restriction[], denied: readonly str
 function compare(restriction: Restriction, against: { claims: TokenClaims; claim: string }): void {
   const { name, value, place } = restriction
   if (value.trim() === '') {
-    throw authentication('ResourceRestrictions::EmptyAnnotationGiven', `CONJ00100E Annotation, '${name}', is empty`, {
-      because: `annotation ${name} has no value`,
-      place,
-    })
+    throw authentication(
+      'ResourceRestrictions::EmptyAnnotationGiven',
+      `CONJ00100E Annotation, '${name}', is empty`,
+      {
+        because: `annotation ${name} has no value`,
+        place,
+      },
+    )
   }
   const found = claimAt(against.claims, against.claim)
   if (found === undefined) {

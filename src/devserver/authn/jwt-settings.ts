@@ -34,7 +34,10 @@ export function keySourceOf(world: World, attempt: Attempt): KeySource {
   if (fixed !== undefined) return { keys: async () => parsePublicKeys(fixed) }
   const uri = jwksUri ?? providerUri ?? ''
   const fetch = async (): Promise<SigningKeys> => ({
-    keys: jwksUri === undefined ? (await discover(world, uri, ca)).keys : await fetchJwks(world, uri, ca),
+    keys:
+      jwksUri === undefined
+        ? (await discover(world, uri, ca)).keys
+        : await fetchJwks(world, uri, ca),
     algorithms,
   })
   return { keys: (refresh) => world.keys.get(`jwt ${uri} ${ca ?? ''}`, { refresh, fetch }) }
@@ -48,7 +51,10 @@ export function issuerOf(world: World, attempt: Attempt): string | undefined {
   if (jwksUri === undefined) return undefined
   const host = URL.canParse(jwksUri) ? new URL(jwksUri).hostname : ''
   if (host === '') {
-    throw authentication('AuthnJwt::FailedToParseHostnameFromUri', `CONJ00079E Failed to extract hostname from URI '${jwksUri}'`)
+    throw authentication(
+      'AuthnJwt::FailedToParseHostnameFromUri',
+      `CONJ00079E Failed to extract hostname from URI '${jwksUri}'`,
+    )
   }
   return host
 }
@@ -58,7 +64,10 @@ export function audienceOf(world: World, attempt: Attempt): string | undefined {
   const audience = declared(world, attempt, 'audience')
   if (audience === undefined) return undefined
   if (required(world, attempt, 'audience').trim() === '') {
-    throw authentication('AuthnJwt::AudienceValueIsEmpty', 'CONJ00115E Failed to fetch audience value: audience value is empty')
+    throw authentication(
+      'AuthnJwt::AudienceValueIsEmpty',
+      'CONJ00115E Failed to fetch audience value: audience value is empty',
+    )
   }
   return audience
 }
@@ -66,40 +75,76 @@ export function audienceOf(world: World, attempt: Attempt): string | undefined {
 function requireOneSource(sources: Readonly<Record<string, string | undefined>>): void {
   const set = Object.keys(sources).filter((name) => sources[name] !== undefined)
   if (set.length === 0) {
-    throw invalidSettings('One of the following must be defined: jwks-uri, public-keys, or provider-uri')
+    throw invalidSettings(
+      'One of the following must be defined: jwks-uri, public-keys, or provider-uri',
+    )
   }
   if (set.length === 3) {
-    throw invalidSettings('jwks-uri, public-keys, and provider-uri cannot be defined simultaneously')
+    throw invalidSettings(
+      'jwks-uri, public-keys, and provider-uri cannot be defined simultaneously',
+    )
   }
-  if (set.length === 2) throw invalidSettings(`${set.join(' and ')} cannot be defined simultaneously`)
+  if (set.length === 2)
+    throw invalidSettings(`${set.join(' and ')} cannot be defined simultaneously`)
 }
 
 function invalidSettings(text: string): Error {
-  return authentication('AuthnJwt::InvalidSigningKeySettings', `CONJ00122E Invalid signing key settings: ${text}`, {
-    because: text,
-  })
+  return authentication(
+    'AuthnJwt::InvalidSigningKeySettings',
+    `CONJ00122E Invalid signing key settings: ${text}`,
+    {
+      because: text,
+    },
+  )
 }
 
 function parsePublicKeys(text: string): SigningKeys {
   const fail = (why: string): Error =>
-    authentication('AuthnJwt::InvalidPublicKeys', `CONJ00120E Failed to parse 'public-keys': ${why}`, {
-      because: `variable public-keys: ${why}`,
-    })
+    authentication(
+      'AuthnJwt::InvalidPublicKeys',
+      `CONJ00120E Failed to parse 'public-keys': ${why}`,
+      {
+        because: `variable public-keys: ${why}`,
+      },
+    )
   const parsed = parseJson(text)
-  if (parsed === undefined || typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+  if (
+    parsed === undefined ||
+    typeof parsed !== 'object' ||
+    parsed === null ||
+    Array.isArray(parsed)
+  ) {
     throw fail('Value not in valid JSON format')
   }
   const found = safeParse(publicKeys, parsed)
-  if (found.success && found.output.value.keys.length > 0) return { keys: found.output.value.keys, algorithms }
+  if (found.success && found.output.value.keys.length > 0)
+    return { keys: found.output.value.keys, algorithms }
   const type = 'type' in parsed ? parsed.type : undefined
-  if (type === undefined || type === '') throw fail("Type can't be blank and Type '' is not a valid public-keys type. Valid types are: jwks")
-  if (type !== 'jwks') throw fail(`Type '${String(type)}' is not a valid public-keys type. Valid types are: jwks`)
-  throw fail('value' in parsed ? 'Value is not a valid JWKS (RFC7517)' : "Value can't be blank and Value is not a valid JWKS (RFC7517)")
+  if (type === undefined || type === '')
+    throw fail(
+      "Type can't be blank and Type '' is not a valid public-keys type. Valid types are: jwks",
+    )
+  if (type !== 'jwks')
+    throw fail(
+      `Type '${typeof type === 'string' ? type : JSON.stringify(type)}' is not a valid public-keys type. Valid types are: jwks`,
+    )
+  throw fail(
+    'value' in parsed
+      ? 'Value is not a valid JWKS (RFC7517)'
+      : "Value can't be blank and Value is not a valid JWKS (RFC7517)",
+  )
 }
 
-async function fetchJwks(world: World, uri: string, ca: string | undefined): Promise<readonly unknown[]> {
+async function fetchJwks(
+  world: World,
+  uri: string,
+  ca: string | undefined,
+): Promise<readonly unknown[]> {
   if (ca !== undefined && uri.startsWith('http:')) {
-    throw fetchFailed(uri, `#<Errors::Authentication::AuthnJwt::FetchJwksKeysFailed: CONJ00087E Failed to fetch JWKS from '${uri}'. Reason: 'TLS misconfiguration - ca-cert is provided but jwks-uri URI scheme is http'>`)
+    throw fetchFailed(
+      uri,
+      `#<Errors::Authentication::AuthnJwt::FetchJwksKeysFailed: CONJ00087E Failed to fetch JWKS from '${uri}'. Reason: 'TLS misconfiguration - ca-cert is provided but jwks-uri URI scheme is http'>`,
+    )
   }
   const reply = await world.fetch(uri, ca).catch((error: unknown) => {
     const message = error instanceof Error ? error.message : String(error)
@@ -123,17 +168,25 @@ async function fetchJwks(world: World, uri: string, ca: string | undefined): Pro
   }
   const found = safeParse(keySet, parsed)
   if (!found.success || found.output.keys.length === 0) {
-    throw authentication('AuthnJwt::FetchJwksUriKeysNotFound', `CONJ00088E JWKS not found in response: '${encoded}'`, {
-      because: `${uri} answers with JSON that holds no keys`,
-    })
+    throw authentication(
+      'AuthnJwt::FetchJwksUriKeysNotFound',
+      `CONJ00088E JWKS not found in response: '${encoded}'`,
+      {
+        because: `${uri} answers with JSON that holds no keys`,
+      },
+    )
   }
   return found.output.keys
 }
 
 function fetchFailed(uri: string, reason: string): Error {
-  return authentication('AuthnJwt::FetchJwksKeysFailed', `CONJ00087E Failed to fetch JWKS from '${uri}'. Reason: '${reason}'`, {
-    because: `${uri} cannot be fetched: ${reason}`,
-  })
+  return authentication(
+    'AuthnJwt::FetchJwksKeysFailed',
+    `CONJ00087E Failed to fetch JWKS from '${uri}'. Reason: '${reason}'`,
+    {
+      because: `${uri} cannot be fetched: ${reason}`,
+    },
+  )
 }
 
 function rubyError(error: unknown, message: string): string {

@@ -81,27 +81,39 @@ function loginOf(world: World, attempt: Attempt, claims: TokenClaims): string {
   const inToken = isDeclared(world, attempt, 'token-app-property')
   const inUrl = attempt.login !== undefined && attempt.login !== ''
   if (inToken === inUrl) {
-    throw authentication('AuthnJwt::IdentityMisconfigured', 'CONJ00098E JWT identity configuration is invalid', {
-      because: inToken
-        ? `the URL names a login, and so does ${variableId(attempt, 'token-app-property')}: one of the two must go`
-        : `neither the URL names a login nor does policy declare ${variableId(attempt, 'token-app-property')}`,
-      place: world.store.resources.get(variableId(attempt, 'token-app-property'))?.place,
-    })
+    throw authentication(
+      'AuthnJwt::IdentityMisconfigured',
+      'CONJ00098E JWT identity configuration is invalid',
+      {
+        because: inToken
+          ? `the URL names a login, and so does ${variableId(attempt, 'token-app-property')}: one of the two must go`
+          : `neither the URL names a login nor does policy declare ${variableId(attempt, 'token-app-property')}`,
+        place: world.store.resources.get(variableId(attempt, 'token-app-property'))?.place,
+      },
+    )
   }
   if (!inToken) return attempt.login ?? ''
   const property = required(world, attempt, 'token-app-property')
   const name = nameIn(claims, property)
   const path = declared(world, attempt, 'identity-path') ?? ''
-  return ['host', path, name].filter((part) => part !== '').join('/').replace(/\/{2,}/g, '/')
+  return ['host', path, name]
+    .filter((part) => part !== '')
+    .join('/')
+    .replace(/\/{2,}/g, '/')
 }
 
 function nameIn(claims: TokenClaims, property: string): string {
-  const found = Object.hasOwn(claims, property) || isClaimPath(property) ? claimAt(claims, property) : null
+  const found =
+    Object.hasOwn(claims, property) || isClaimPath(property) ? claimAt(claims, property) : null
   if (found === null) throw invalidProperty(property)
   if (found === undefined || found === '' || (Array.isArray(found) && found.length === 0)) {
-    throw authentication('AuthnJwt::NoSuchFieldInToken', `CONJ00081E '${property}' field not found in the token`, {
-      because: `the token has no ${property}, which token-app-property names`,
-    })
+    throw authentication(
+      'AuthnJwt::NoSuchFieldInToken',
+      `CONJ00081E '${property}' field not found in the token`,
+      {
+        because: `the token has no ${property}, which token-app-property names`,
+      },
+    )
   }
   if (typeof found !== 'string') {
     throw authentication(
@@ -114,7 +126,10 @@ function nameIn(claims: TokenClaims, property: string): string {
 }
 
 function invalidProperty(property: string): Error {
-  const inner = new Refusal('Authentication::AuthnJwt::InvalidClaimPath', `CONJ00116E Failed to parse claim path: '${property}'`)
+  const inner = new Refusal(
+    'Authentication::AuthnJwt::InvalidClaimPath',
+    `CONJ00116E Failed to parse claim path: '${property}'`,
+  )
   return authentication(
     'AuthnJwt::InvalidTokenAppPropertyValue',
     `CONJ00117E Failed to parse 'token-app-property' value. Error: '${inner.inspected}'`,

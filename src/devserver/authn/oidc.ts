@@ -29,21 +29,32 @@ export async function oidcStatus(world: World, attempt: Attempt): Promise<void> 
 
 async function userOf(world: World, attempt: Attempt): Promise<string> {
   if (attempt.serviceId === undefined) {
-    throw authentication('AuthnOidc::ServiceIdMissing', 'CONJ00075E Service id is required when authenticating with authn-oidc')
+    throw authentication(
+      'AuthnOidc::ServiceIdMissing',
+      'CONJ00075E Service id is required when authenticating with authn-oidc',
+    )
   }
   const uri = required(world, attempt, 'provider-uri')
   const property = required(world, attempt, 'id-token-user-property')
-  const claims = await verifyByProvider(world, idTokenOf(attempt), { uri, ca: optional(world, attempt, 'ca-cert') })
+  const claims = await verifyByProvider(world, idTokenOf(attempt), {
+    uri,
+    ca: optional(world, attempt, 'ca-cert'),
+  })
   const user = claims[property]
   if (user === undefined || user === null || user === '') {
     throw authentication(
       'AuthnOidc::IdTokenClaimNotFoundOrEmpty',
       `CONJ00013E Claim '${property}' not found or empty in ID token. This claim is defined in the id-token-user-property variable.`,
-      { because: `the token has no ${property}, which ${variableId(attempt, 'id-token-user-property')} names` },
+      {
+        because: `the token has no ${property}, which ${variableId(attempt, 'id-token-user-property')} names`,
+      },
     )
   }
   if (user === 'admin') {
-    throw authentication('AdminAuthenticationDenied', 'CONJ00017E Admin user is not allowed to authenticate with authn-oidc')
+    throw authentication(
+      'AdminAuthenticationDenied',
+      'CONJ00017E Admin user is not allowed to authenticate with authn-oidc',
+    )
   }
   return typeof user === 'string' ? user : JSON.stringify(user)
 }

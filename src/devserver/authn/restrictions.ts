@@ -15,9 +15,15 @@ export interface Restriction {
  * Restrictions in the order of the annotations' names: `authn-azure/NAME`, or
  * `authn-azure/SERVICE/NAME`, which wins. Empty ones do not count.
  */
-export function restrictionsOf(world: World, attempt: Attempt, login: string): readonly Restriction[] {
+export function restrictionsOf(
+  world: World,
+  attempt: Attempt,
+  login: string,
+): readonly Restriction[] {
   const general = new RegExp(`^${escaped(attempt.authenticator)}/([^/]+)$`)
-  const specific = new RegExp(`^${escaped(attempt.authenticator)}/${escaped(attempt.serviceId ?? '')}/([^/]+)$`)
+  const specific = new RegExp(
+    `^${escaped(attempt.authenticator)}/${escaped(attempt.serviceId ?? '')}/([^/]+)$`,
+  )
   const found = new Map<string, Restriction>()
   for (const annotation of annotationsOf(world, attempt, login)) {
     if (annotation.value.trim() === '') continue
@@ -31,7 +37,11 @@ export function restrictionsOf(world: World, attempt: Attempt, login: string): r
 }
 
 /** Restrictions for one service only: `authn-jwt/SERVICE/CLAIM`, where the claim may hold slashes. Empty ones count. */
-export function serviceRestrictionsOf(world: World, attempt: Attempt, login: string): readonly Restriction[] {
+export function serviceRestrictionsOf(
+  world: World,
+  attempt: Attempt,
+  login: string,
+): readonly Restriction[] {
   const prefix = `${attempt.authenticator}/${attempt.serviceId}/`
   return annotationsOf(world, attempt, login)
     .filter(({ name }) => name.startsWith(prefix))

@@ -14,7 +14,10 @@ export interface SigningKeys {
  * 300 s for each issuer; beyond that the kept keys are given.
  */
 export interface KeyCache {
-  get(name: string, ask: { readonly refresh: boolean; readonly fetch: () => Promise<SigningKeys> }): Promise<SigningKeys>
+  get(
+    name: string,
+    ask: { readonly refresh: boolean; readonly fetch: () => Promise<SigningKeys> },
+  ): Promise<SigningKeys>
 }
 
 const mostRefreshes = 10
@@ -28,7 +31,10 @@ export function createKeyCache(now: () => number): KeyCache {
   const underWay = new Map<string, Promise<SigningKeys>>()
   let waiting = 0
 
-  const fetchOnce = async (name: string, fetch: () => Promise<SigningKeys>): Promise<SigningKeys> => {
+  const fetchOnce = async (
+    name: string,
+    fetch: () => Promise<SigningKeys>,
+  ): Promise<SigningKeys> => {
     const same = underWay.get(name)
     if (same !== undefined) return same
     const started = fetch()
@@ -73,7 +79,10 @@ function tooManyWaiting(): Refusal {
 }
 
 /** The code and words for an issuer that cannot be discovered. */
-export function discoveryFailed(uri: string, failure: { reason: string; timedOut: boolean }): Refusal {
+export function discoveryFailed(
+  uri: string,
+  failure: { reason: string; timedOut: boolean },
+): Refusal {
   const because = { because: `${uri}: ${failure.reason}` }
   return failure.timedOut
     ? authentication(

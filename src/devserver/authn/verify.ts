@@ -71,8 +71,10 @@ async function verifySignature(
   keys: readonly unknown[],
 ): Promise<void> {
   const { token, alg, kid } = sent
-  if (kid === undefined || kid === null) throw decodeFailed('DecodeError: No key id (kid) found from token headers')
-  if (typeof kid !== 'string') throw decodeFailed('DecodeError: Invalid type for kid header parameter')
+  if (kid === undefined || kid === null)
+    throw decodeFailed('DecodeError: No key id (kid) found from token headers')
+  if (typeof kid !== 'string')
+    throw decodeFailed('DecodeError: Invalid type for kid header parameter')
   const parsed = safeParse(array(jwk), keys)
   if (!parsed.success) throw decodeFailed('JWKError: Key format is invalid')
   const alien = parsed.output.find(({ kty }) => !['RSA', 'EC', 'oct'].includes(kty))
@@ -98,7 +100,10 @@ async function verifySignature(
   }
 }
 
-async function imported(key: InferOutput<typeof jwk>, alg: string): Promise<CryptoKey | Uint8Array> {
+async function imported(
+  key: InferOutput<typeof jwk>,
+  alg: string,
+): Promise<CryptoKey | Uint8Array> {
   // Only the key itself counts: what the JWK says of use and algorithm, the real server does not read.
   const { alg: _, use: __, key_ops: ___, ...bare } = key
   return importJWK({ ...bare, kty: key.kty, kid: String(key.kid) }, alg)

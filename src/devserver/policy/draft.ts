@@ -7,7 +7,7 @@ import {
   type Place,
   type Store,
 } from '../store.ts'
-import { entriesIn, isEntry, listOf, recordTypes, type Entry } from './entry.ts'
+import { entriesIn, listOf, recordTypes, type Entry } from './entry.ts'
 import type { Resolved } from './resolve.ts'
 import { textOfScalar } from './scalar.ts'
 
@@ -28,7 +28,11 @@ export interface Draft {
   readonly records: readonly RecordDraft[]
   readonly memberships: readonly Membership[]
   readonly permissions: readonly { readonly resource: string; readonly permission: Permission }[]
-  readonly denied: readonly { readonly resource: string; readonly privilege: string; readonly role: string }[]
+  readonly denied: readonly {
+    readonly resource: string
+    readonly privilege: string
+    readonly role: string
+  }[]
   readonly revoked: readonly { readonly role: string; readonly member: string }[]
   readonly deleted: readonly string[]
 }
@@ -52,11 +56,7 @@ export function notFound(id: string): string {
 }
 
 /** Turns resolved entries into a draft. Throws {@link RecordUnknown} for the first loose reference. */
-export function draftOf(
-  resolved: Resolved,
-  policy: string,
-  known: (id: string) => boolean,
-): Draft {
+export function draftOf(resolved: Resolved, policy: string, known: (id: string) => boolean): Draft {
   const records: RecordDraft[] = []
   const memberships: Membership[] = []
   const permissions: { resource: string; permission: Permission }[] = []
@@ -64,14 +64,22 @@ export function draftOf(
   const revoked: { role: string; member: string }[] = []
   const deleted: string[] = []
   const declared = new Set<string>()
-  for (const entry of resolved.entries) if (recordTypes.has(entry.type)) declared.add(resolved.fullIdOf(entry))
+  for (const entry of resolved.entries)
+    if (recordTypes.has(entry.type)) declared.add(resolved.fullIdOf(entry))
   const find = (entry: Entry): string => existing(resolved.fullIdOf(entry))
   const existing = (id: string): string => {
     if (!declared.has(id) && !known(id)) throw new RecordUnknown(id)
     return id
   }
   const grant = (entry: Entry, role: string, member: { id: string; admin: boolean }): void => {
-    memberships.push({ role, member: member.id, admin: member.admin, ownership: false, policy, place: entry.place })
+    memberships.push({
+      role,
+      member: member.id,
+      admin: member.admin,
+      ownership: false,
+      policy,
+      place: entry.place,
+    })
   }
 
   for (const entry of resolved.entries) {
@@ -82,7 +90,10 @@ export function draftOf(
         for (const role of each('role'))
           for (const member of each('member')) {
             for (const who of entriesIn(member.fields.get('role')))
-              grant(entry, find(role), { id: find(who), admin: member.fields.get('admin') === true })
+              grant(entry, find(role), {
+                id: find(who),
+                admin: member.fields.get('admin') === true,
+              })
           }
         break
       case 'permit':
@@ -98,7 +109,11 @@ export function draftOf(
         for (const target of each('resource'))
           for (const privilege of privileges)
             for (const role of each('role'))
-              denied.push({ resource: resolved.fullIdOf(target), privilege, role: resolved.fullIdOf(role) })
+              denied.push({
+                resource: resolved.fullIdOf(target),
+                privilege,
+                role: resolved.fullIdOf(role),
+              })
         break
       case 'revoke':
         for (const role of each('role'))
@@ -113,7 +128,8 @@ export function draftOf(
       default: {
         const record = recordDraft(entry, resolved, policy)
         records.push({ ...record, owner: existing(record.owner) })
-        for (const layer of each('layer')) grant(entry, find(layer), { id: record.id, admin: false })
+        for (const layer of each('layer'))
+          grant(entry, find(layer), { id: record.id, admin: false })
       }
     }
   }
@@ -143,7 +159,12 @@ function recordDraft(entry: Entry, resolved: Resolved, policy: string): RecordDr
   }
 }
 
-const implied = { kind: 'conjur/kind', mime_type: 'conjur/mime_type', uidnumber: 'conjur/uidnumber', gidnumber: 'conjur/gidnumber' }
+const implied = {
+  kind: 'conjur/kind',
+  mime_type: 'conjur/mime_type',
+  uidnumber: 'conjur/uidnumber',
+  gidnumber: 'conjur/gidnumber',
+}
 
 function annotationsOf(entry: Entry, policy: string, resolved: Resolved): Annotation[] {
   const found = new Map<string, string>()
@@ -155,7 +176,8 @@ function annotationsOf(entry: Entry, policy: string, resolved: Resolved): Annota
   }
   for (const [field, name] of Object.entries(implied)) {
     const value = entry.fields.get(field)
-    if (value !== undefined && !isEntry(value) && !found.has(name)) found.set(name, String(value))
+    if (value === undefined || found.has(name)) continue
+    if (typeof value !== 'object') found.set(name, textOfScalar(value))
   }
   const base = resolved.idOf(entry)
   return [...found]

@@ -68,11 +68,7 @@ export const roleTypes: ReadonlySet<EntryType> = new Set([
 ])
 
 /** Records: what `created_roles` and resources come from. All else is a statement about them. */
-export const recordTypes: ReadonlySet<EntryType> = new Set([
-  ...roleTypes,
-  'variable',
-  'webservice',
-])
+export const recordTypes: ReadonlySet<EntryType> = new Set([...roleTypes, 'variable', 'webservice'])
 
 /** Attributes that also go by their plural. */
 export const plurals: Readonly<Record<string, string>> = {

@@ -52,7 +52,8 @@ const versionsKept = 20
 export function loadPolicy(store: Store, load: PolicyLoad): Loaded {
   const values = parsePolicy(load.text, load.file)
   const entries = allEntries(values)
-  if (load.mode === 'create' && entries.some(({ type }) => isDeletion(type))) throw new DeletionNotAllowed()
+  if (load.mode === 'create' && entries.some(({ type }) => isDeletion(type)))
+    throw new DeletionNotAllowed()
   const { account, identifier } = partsOf(load.policy)
   const isRoot = identifier === 'root'
   const owner = store.resources.get(load.policy)?.owner ?? load.policy
@@ -85,10 +86,15 @@ function apply(store: Store, draft: Draft, load: PolicyLoad): string[] {
   }
   putPermissions(store, draft, load)
   for (const { resource, privilege, role } of draft.denied) {
-    deny(store, resource, (each) => each.privilege === privilege && each.role === role && each.policy === load.policy)
+    deny(
+      store,
+      resource,
+      (each) => each.privilege === privilege && each.role === role && each.policy === load.policy,
+    )
   }
   for (const { role, member } of draft.revoked) {
-    if (store.memberships.get(member)?.get(role)?.policy === load.policy) removeMembership(store, role, member)
+    if (store.memberships.get(member)?.get(role)?.policy === load.policy)
+      removeMembership(store, role, member)
   }
   for (const id of draft.deleted) removeRecord(store, id)
   return fresh
@@ -100,7 +106,8 @@ function putRecord(store: Store, record: RecordDraft, load: PolicyLoad): boolean
   const isFresh = present === undefined
   if (isFresh) {
     store.resources.set(record.id, newResource(record, load))
-    if (record.isRole) store.roles.set(record.id, { id: record.id, policy: load.policy, createdAt: load.now })
+    if (record.isRole)
+      store.roles.set(record.id, { id: record.id, policy: load.policy, createdAt: load.now })
   } else {
     const mayChange = load.mode !== 'create' && present.policy === load.policy
     const annotations = mayChange
@@ -111,7 +118,8 @@ function putRecord(store: Store, record: RecordDraft, load: PolicyLoad): boolean
       owner: mayChange ? record.owner : present.owner,
       annotations,
     })
-    if (mayChange && record.owner !== present.owner) removeMembership(store, record.id, present.owner)
+    if (mayChange && record.owner !== present.owner)
+      removeMembership(store, record.id, present.owner)
     if (!mayChange) return false
   }
   if (record.isRole) {
@@ -124,7 +132,8 @@ function putRecord(store: Store, record: RecordDraft, load: PolicyLoad): boolean
       place: record.place,
     })
   }
-  if (record.restrictedTo !== undefined) restrict(store, record.id, { ranges: record.restrictedTo, load })
+  if (record.restrictedTo !== undefined)
+    restrict(store, record.id, { ranges: record.restrictedTo, load })
   putPublicKeys(store, record, load)
   return isFresh
 }
@@ -141,7 +150,11 @@ function newResource(record: RecordDraft, load: PolicyLoad): Resource {
   }
 }
 
-function restrict(store: Store, id: string, wish: { ranges: readonly string[]; load: PolicyLoad }): void {
+function restrict(
+  store: Store,
+  id: string,
+  wish: { ranges: readonly string[]; load: PolicyLoad },
+): void {
   const credentials = credentialsOf(store, id)
   const restrictedTo =
     wish.load.mode === 'create'
@@ -155,7 +168,8 @@ function putPublicKeys(store: Store, record: RecordDraft, load: PolicyLoad): voi
   for (const key of record.publicKeys) {
     const name = key.trim().split(/\s+/).slice(2).join(' ')
     const id = `${account}:public_key:${kind}/${identifier}/${name}`
-    if (!store.resources.has(id)) store.resources.set(id, { ...newResource(record, load), id, annotations: none })
+    if (!store.resources.has(id))
+      store.resources.set(id, { ...newResource(record, load), id, annotations: none })
     setValue(store, id, Buffer.from(key))
   }
 }
@@ -185,23 +199,32 @@ function putPermissions(store: Store, draft: Draft, load: PolicyLoad): void {
 function removeAbsent(store: Store, draft: Draft, policy: string): void {
   const records = new Set(draft.records.map(({ id }) => id))
   const memberships = new Set(draft.memberships.map(({ role, member }) => `${role} ${member}`))
-  const permissions = new Set(draft.permissions.map(({ resource, permission }) => `${resource} ${keyOf(permission)}`))
+  const permissions = new Set(
+    draft.permissions.map(({ resource, permission }) => `${resource} ${keyOf(permission)}`),
+  )
   for (const resource of store.resources.values()) {
-    if (resource.policy === policy && !records.has(resource.id) && resource.id !== policy) removeRecord(store, resource.id)
+    if (resource.policy === policy && !records.has(resource.id) && resource.id !== policy)
+      removeRecord(store, resource.id)
   }
   for (const held of store.memberships.values())
     for (const each of held.values()) {
-      const stale = each.policy === policy && !each.ownership && !memberships.has(`${each.role} ${each.member}`)
+      const stale =
+        each.policy === policy && !each.ownership && !memberships.has(`${each.role} ${each.member}`)
       if (stale) held.delete(each.role)
     }
   for (const { id, permissions: present } of store.resources.values()) {
-    if (present.length > 0) deny(store, id, (each) => each.policy === policy && !permissions.has(`${id} ${keyOf(each)}`))
+    if (present.length > 0)
+      deny(store, id, (each) => each.policy === policy && !permissions.has(`${id} ${keyOf(each)}`))
   }
-  const names = new Map(draft.records.map(({ id, annotations }) => [id, new Set(annotations.map(({ name }) => name))]))
+  const names = new Map(
+    draft.records.map(({ id, annotations }) => [id, new Set(annotations.map(({ name }) => name))]),
+  )
   for (const [id, kept] of names) {
     const resource = store.resources.get(id)
     if (resource === undefined) continue
-    const annotations = resource.annotations.filter((each) => each.policy !== policy || kept.has(each.name))
+    const annotations = resource.annotations.filter(
+      (each) => each.policy !== policy || kept.has(each.name),
+    )
     store.resources.set(id, { ...resource, annotations })
   }
   store.changed()
@@ -221,7 +244,8 @@ function keptIds(store: Store, policy: string): Set<string> {
   const kept = new Set<string>()
   for (const { id } of store.roles.values()) kept.add(id)
   for (const { id } of store.resources.values()) kept.add(id)
-  for (const resource of store.resources.values()) if (resource.policy === policy) kept.delete(resource.id)
+  for (const resource of store.resources.values())
+    if (resource.policy === policy) kept.delete(resource.id)
   kept.add(policy)
   return kept
 }
@@ -259,7 +283,10 @@ function allEntries(values: readonly Value[]): Entry[] {
   return values.flatMap((value) => {
     if (isList(value)) return allEntries(value)
     if (!isEntry(value)) return []
-    return [value, ...(value.type === 'policy' ? allEntries(entriesIn(value.fields.get('body'))) : [])]
+    return [
+      value,
+      ...(value.type === 'policy' ? allEntries(entriesIn(value.fields.get('body'))) : []),
+    ]
   })
 }
 
@@ -286,16 +313,32 @@ export function ensureRoot(store: Store, account: string, now: number): string {
   const admin = `${account}:user:admin`
   if (store.resources.has(id)) return id
   store.roles.set(id, { id, createdAt: now })
-  store.resources.set(id, { id, owner: admin, createdAt: now, annotations: none, permissions: none })
+  store.resources.set(id, {
+    id,
+    owner: admin,
+    createdAt: now,
+    annotations: none,
+    permissions: none,
+  })
   addMembership(store, { role: id, member: admin, admin: true, ownership: true })
   return id
 }
 
 /** The account with its admin, who owns itself. */
-export function createAccount(store: Store, account: string, admin: { apiKey: string; now: number }): void {
+export function createAccount(
+  store: Store,
+  account: string,
+  admin: { apiKey: string; now: number },
+): void {
   const id = `${account}:user:admin`
   store.roles.set(id, { id, createdAt: admin.now })
-  store.resources.set(id, { id, owner: id, createdAt: admin.now, annotations: none, permissions: none })
+  store.resources.set(id, {
+    id,
+    owner: id,
+    createdAt: admin.now,
+    annotations: none,
+    permissions: none,
+  })
   store.credentials.set(id, { apiKey: admin.apiKey, restrictedTo: [] })
   ensureRoot(store, account, admin.now)
 }

@@ -68,7 +68,8 @@ function createReader(source: Source): Reader {
   const anchors = new Map<string, Value>()
 
   const remember = (node: Node, value: Value): Value => {
-    if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string') anchors.set(node.anchor, value)
+    if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string')
+      anchors.set(node.anchor, value)
     return value
   }
 
@@ -109,7 +110,8 @@ function createReader(source: Source): Reader {
       const name = Object.hasOwn(plurals, key) ? (plurals[key] ?? key) : key
       const holds = attributeOf(type, name)
       const at = isNode(pair.value) ? pair.value : pair.key
-      if (holds === undefined) throw stop(`No such attribute '${key}' on type ${className(type)}`, at)
+      if (holds === undefined)
+        throw stop(`No such attribute '${key}' on type ${className(type)}`, at)
       fields.push([name, attribute(name, holds, at)])
     }
     return entry(type, node, fields)
@@ -118,14 +120,20 @@ function createReader(source: Source): Reader {
   const attribute = (name: string, holds: Holds, node: Node): Value => {
     if (holds === 'annotations') return annotations(node)
     const implied = holds === 'member' ? 'member' : undefined
-    const value = isSeq(node) ? remember(node, sequence(node.items, implied)) : field(node, name, implied)
+    const value = isSeq(node)
+      ? remember(node, sequence(node.items, implied))
+      : field(node, name, implied)
     if (holds === 'entries') return value
-    if (isList(value)) return value.flatMap((each) => flat(each)).map((each) => checked(name, holds, { value: each, node }))
+    if (isList(value))
+      return value
+        .flatMap((each) => flat(each))
+        .map((each) => checked(name, holds, { value: each, node }))
     return checked(name, holds, { value, node })
   }
 
   const field = (node: Node, name: string, implied: EntryType | undefined): Value => {
-    if (isMap(node) && typeOf(node, implied) === undefined) throw stop(`Attribute '${name}' can't be a mapping`, node)
+    if (isMap(node) && typeOf(node, implied) === undefined)
+      throw stop(`Attribute '${name}' can't be a mapping`, node)
     return item(node, isMap(node) ? implied : undefined)
   }
 
@@ -133,14 +141,22 @@ function createReader(source: Source): Reader {
     if (isAlias(node)) return recall(node.source, node)
     if (!isMap(node)) {
       if (isScalar(node) && textOf(node) === '') return new Map()
-      throw stop(`Expected a hash for field 'annotations', got ${isSeq(node) ? 'Array' : 'String'}`, node)
+      throw stop(
+        `Expected a hash for field 'annotations', got ${isSeq(node) ? 'Array' : 'String'}`,
+        node,
+      )
     }
     const found = new Map<string, Scalar>()
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? textOf(key) : ''
       if (found.has(name)) throw stop(`Duplicate attribute: ${name}`, node)
-      const held = isNode(value) ? (isAlias(value) ? recall(value.source, value) : item(value, undefined)) : null
-      if (isEntry(held) || isList(held) || held instanceof Map) throw stop(`Attribute '${name}' can't be a mapping`, node)
+      const held = isNode(value)
+        ? isAlias(value)
+          ? recall(value.source, value)
+          : item(value, undefined)
+        : null
+      if (isEntry(held) || isList(held) || held instanceof Map)
+        throw stop(`Attribute '${name}' can't be a mapping`, node)
       found.set(name, typeof held === 'object' ? null : held)
     }
     return remember(node, found)
@@ -167,7 +183,8 @@ function createReader(source: Source): Reader {
         if (!isEntry(value) || !roleTypes.has(value.type)) throw expected('Role')
         return value
       case 'resource':
-        if (!isEntry(value) || !Object.hasOwn(entryTypes[value.type], 'annotations')) throw expected('Resource')
+        if (!isEntry(value) || !Object.hasOwn(entryTypes[value.type], 'annotations'))
+          throw expected('Resource')
         return value
       case 'member':
         if (isEntry(value) && value.type === 'member') return value
@@ -186,7 +203,10 @@ function createReader(source: Source): Reader {
     const normal = normalRange(value)
     if (normal === undefined) throw stop(`Invalid IP address or CIDR range '${value}'`, node)
     if (hasHostBits(normal)) {
-      throw stop(`Invalid IP address or CIDR range '${value}': Value has bits set to right of mask. Did you mean '${masked(normal)}'?`, node)
+      throw stop(
+        `Invalid IP address or CIDR range '${value}': Value has bits set to right of mask. Did you mean '${masked(normal)}'?`,
+        node,
+      )
     }
     return normal
   }

@@ -48,7 +48,10 @@ export function resolvePolicy(values: readonly Value[], branch: Branch): Resolve
     }
   }
 
-  const walk = (value: Value | readonly Value[], scope: { namespace: string | undefined; owner: string }): void => {
+  const walk = (
+    value: Value | readonly Value[],
+    scope: { namespace: string | undefined; owner: string },
+  ): void => {
     for (const entry of entriesIn(value)) {
       if (ids.has(entry)) continue
       visit(entry, scope.namespace)
@@ -56,7 +59,10 @@ export function resolvePolicy(values: readonly Value[], branch: Branch): Resolve
       owners.set(entry, scope.owner)
       if (entry.type !== 'policy') continue
       const id = ids.get(entry) ?? ''
-      walk(entry.fields.get('body') ?? [], { namespace: id, owner: `${branch.account}:policy:${id}` })
+      walk(entry.fields.get('body') ?? [], {
+        namespace: id,
+        owner: `${branch.account}:policy:${id}`,
+      })
     }
   }
 
@@ -68,7 +74,8 @@ export function resolvePolicy(values: readonly Value[], branch: Branch): Resolve
     return typeof named === 'string' ? named : branch.account
   }
   const idOf = (entry: Entry): string => ids.get(entry) ?? ''
-  const fullIdOf = (entry: Entry): string => `${account(entry)}:${kindOfType(entry.type)}:${idOf(entry)}`
+  const fullIdOf = (entry: Entry): string =>
+    `${account(entry)}:${kindOfType(entry.type)}:${idOf(entry)}`
   refuseDuplicates(flat, idOf)
   for (const entry of flat) refuseAbsolute(entry, idOf)
   return {
@@ -102,10 +109,12 @@ function prefixed(entry: Entry, namespace: string | undefined): string {
 function settle(entry: Entry, ids: Map<Entry, string>): void {
   const roles = entriesIn(entry.fields.get('owner'))
   if (entry.type === 'grant') {
-    for (const member of entriesIn(entry.fields.get('member'))) roles.push(...entriesIn(member.fields.get('role')))
+    for (const member of entriesIn(entry.fields.get('member')))
+      roles.push(...entriesIn(member.fields.get('role')))
   }
   if (entry.type === 'revoke') roles.push(...entriesIn(entry.fields.get('member')))
-  if (entry.type === 'permit' || entry.type === 'deny') roles.push(...entriesIn(entry.fields.get('role')))
+  if (entry.type === 'permit' || entry.type === 'deny')
+    roles.push(...entriesIn(entry.fields.get('role')))
   for (const role of new Set(roles)) ids.set(role, absolute(ids.get(role) ?? ''))
 }
 
@@ -113,7 +122,8 @@ function absolute(id: string): string {
   const settled: string[] = []
   for (const part of (id.startsWith('/') ? id.slice(1) : id).split('/')) {
     if (part !== '..') settled.push(part)
-    else if (settled.pop() === undefined) throw new PolicyUnresolved(`Invalid relative reference: ${id}`)
+    else if (settled.pop() === undefined)
+      throw new PolicyUnresolved(`Invalid relative reference: ${id}`)
   }
   if (settled.join('/') === '') throw new PolicyUnresolved(`Invalid relative reference: ${id}`)
   return settled.join('/')
@@ -133,7 +143,9 @@ function refuseDuplicates(entries: readonly Entry[], idOf: (entry: Entry) => str
     if (!recordTypes.has(entry.type)) continue
     const key = `${className(entry.type)} ${idOf(entry)}`
     if (seen.has(key)) {
-      throw new PolicyUnresolved(`${entry.type.replace('-', ' ')} '${idOf(entry)}' is declared more than once`)
+      throw new PolicyUnresolved(
+        `${entry.type.replace('-', ' ')} '${idOf(entry)}' is declared more than once`,
+      )
     }
     seen.add(key)
   }
@@ -141,11 +153,14 @@ function refuseDuplicates(entries: readonly Entry[], idOf: (entry: Entry) => str
 
 function refuseAbsolute(entry: Entry, idOf: (entry: Entry) => string): void {
   const subjects: Entry[] = recordTypes.has(entry.type) ? [entry] : []
-  if (entry.type === 'grant' || entry.type === 'revoke') subjects.push(...entriesIn(entry.fields.get('role')))
-  if (entry.type === 'permit' || entry.type === 'deny') subjects.push(...entriesIn(entry.fields.get('resource')))
+  if (entry.type === 'grant' || entry.type === 'revoke')
+    subjects.push(...entriesIn(entry.fields.get('role')))
+  if (entry.type === 'permit' || entry.type === 'deny')
+    subjects.push(...entriesIn(entry.fields.get('resource')))
   if (entry.type === 'delete') subjects.push(...entriesIn(entry.fields.get('record')))
   for (const subject of subjects) {
-    if (idOf(subject).startsWith('/')) throw new PolicyUnresolved(`Illegal absolute id: ${idOf(subject)}`)
+    if (idOf(subject).startsWith('/'))
+      throw new PolicyUnresolved(`Illegal absolute id: ${idOf(subject)}`)
   }
 }
 

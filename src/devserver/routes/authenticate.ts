@@ -63,7 +63,9 @@ export function login(call: Call): Reply {
 }
 
 /** The name and password of a Basic header; undefined for any other. */
-export function basicCredentials(header: string | undefined): readonly [string, string] | undefined {
+export function basicCredentials(
+  header: string | undefined,
+): readonly [string, string] | undefined {
   const encoded = /^Basic (.*)/.exec(header ?? '')?.[1]
   if (encoded === undefined) return undefined
   const text = Buffer.from(encoded, 'base64').toString('utf8')
@@ -86,10 +88,17 @@ export function attemptOf({ params, request }: Call): Attempt {
 
 /** The refusal of an authenticator that nobody has heard of. */
 export function notSupported(name: string): Refusal {
-  return authentication('AuthenticatorNotSupported', `CONJ00001E Authenticator '${name}' is not supported in Conjur`)
+  return authentication(
+    'AuthenticatorNotSupported',
+    `CONJ00001E Authenticator '${name}' is not supported in Conjur`,
+  )
 }
 
-function refused(world: World, attempt: Attempt, failed: { login: string | undefined; refusal: Refusal }): Reply {
+function refused(
+  world: World,
+  attempt: Attempt,
+  failed: { login: string | undefined; refusal: Refusal },
+): Reply {
   const { refusal } = failed
   // Of authn-jwt the outer record knows the login of the URL alone; of the others the one found.
   const login = attempt.authenticator === 'authn-jwt' ? attempt.login : failed.login
@@ -98,7 +107,8 @@ function refused(world: World, attempt: Attempt, failed: { login: string | undef
   world.log(`CONJ00048I Authentication Error: ${shown}`)
   const status = attempt.authenticator === 'authn' ? 401 : statusOf(refusal)
   world.explain(explainRefusal(status, attempt, failed))
-  if (refusal.code === 'CONJ00016E') return failure(401, { code: 'unauthorized', message: refusal.message })
+  if (refusal.code === 'CONJ00016E')
+    return failure(401, { code: 'unauthorized', message: refusal.message })
   return head(status)
 }
 
@@ -141,7 +151,12 @@ function signFor(world: World, key: TokenKey, login: string): string {
 export function basicRole(call: Call): string {
   const [name, secret] = basicCredentials(call.request.header('authorization')) ?? []
   if (name === undefined) throw new Halt(head(401))
-  const attempt = { ...attemptOf(call), authenticator: 'authn', login: name, body: Buffer.from(secret ?? '') }
+  const attempt = {
+    ...attemptOf(call),
+    authenticator: 'authn',
+    login: name,
+    body: Buffer.from(secret ?? ''),
+  }
   try {
     logIn(call.world, attempt)
   } catch (error) {

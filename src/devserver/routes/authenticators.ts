@@ -57,8 +57,10 @@ export function updateAuthenticator(call: Call): Reply {
   if (enabled === undefined) return head(400)
   try {
     requireAccount(world, attempt.account)
-    if (!world.store.resources.has(webserviceId(attempt))) throw webserviceNotFound(serviceName(attempt))
-    if (!configuredAuthenticators(world.store).includes(serviceName(attempt))) throw notSupported(serviceName(attempt))
+    if (!world.store.resources.has(webserviceId(attempt)))
+      throw webserviceNotFound(serviceName(attempt))
+    if (!configuredAuthenticators(world.store).includes(serviceName(attempt)))
+      throw notSupported(serviceName(attempt))
     requireAccess(world, attempt, { login: loginOf(caller), privilege: 'update' })
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
@@ -84,7 +86,11 @@ export async function authenticatorStatus(call: Call): Promise<Reply> {
   } catch (error) {
     if (!(error instanceof Refusal)) throw error
     if (attempt.authenticator !== 'authn-jwt') {
-      auditAttempt(world, { ...attempt, login: caller }, { login: caller, error: error.message, verb: 'validate status for' })
+      auditAttempt(
+        world,
+        { ...attempt, login: caller },
+        { login: caller, error: error.message, verb: 'validate status for' },
+      )
     }
     world.log(`Status check failed with error: ${error.inspected}`)
     const status = statusOf(error)
@@ -98,10 +104,14 @@ async function requireWorking(world: World, attempt: Attempt, login: string): Pr
   const { authenticator } = attempt
   if (!installed.includes(authenticator)) throw notSupported(authenticator)
   if (['authn', 'authn-iam', 'authn-ldap'].includes(authenticator)) {
-    throw authentication('StatusNotSupported', `CONJ00056E Status check not supported for authenticator '${authenticator}'`)
+    throw authentication(
+      'StatusNotSupported',
+      `CONJ00056E Status check not supported for authenticator '${authenticator}'`,
+    )
   }
   requireAccess(world, attempt, { login, privilege: 'read', on: `${webserviceId(attempt)}/status` })
-  if (!world.store.resources.has(webserviceId(attempt))) throw webserviceNotFound(serviceName(attempt))
+  if (!world.store.resources.has(webserviceId(attempt)))
+    throw webserviceNotFound(serviceName(attempt))
   requireEnabled(world, attempt)
   switch (authenticator) {
     case 'authn-azure':
@@ -143,10 +153,14 @@ function withoutIdentity({ world, request }: Call, attempt: Attempt): Reply {
 export function oidcProviders(call: Call): Reply {
   const { world } = call
   const account = call.params['account'] ?? ''
-  const names = configuredAuthenticators(world.store).filter((name) => name.startsWith('authn-oidc/'))
+  const names = configuredAuthenticators(world.store).filter((name) =>
+    name.startsWith('authn-oidc/'),
+  )
   for (const name of names) {
     const missing = missingValue(`${account}:variable:conjur/${name}/client-id`)
-    world.log(`undefined method \`provider_uri' for #<Responses::Failure @message="Value 'client_id' is missing", @exception=${missing.inspected}>`)
+    world.log(
+      `undefined method \`provider_uri' for #<Responses::Failure @message="Value 'client_id' is missing", @exception=${missing.inspected}>`,
+    )
     return exception(500, call.request.header('accept'))
   }
   return json([])
@@ -160,7 +174,9 @@ function enabledIn(contentType: string | undefined, body: Buffer): boolean | und
   if (type !== 'application/json') return false
   try {
     const parsed: unknown = JSON.parse(body.toString('utf8'))
-    return typeof parsed === 'object' && parsed !== null && 'enabled' in parsed && isTrue(parsed.enabled)
+    return (
+      typeof parsed === 'object' && parsed !== null && 'enabled' in parsed && isTrue(parsed.enabled)
+    )
   } catch {
     return undefined
   }

@@ -53,7 +53,12 @@ export function authorize(call: Call, privilege: string, on: Resource): void {
   const reason = grantAdvice(privilege, holder, on.place)
   const refusal = lacksPrivilege(caller, { privilege, on: on.id }, reason)
   call.world.log(refusal.message)
-  explain(call, { status: 403, code: refusal.code, because: `${partsOf(on.id).identifier}: ${reason.because}`, place: reason.place })
+  explain(call, {
+    status: 403,
+    code: refusal.code,
+    because: `${partsOf(on.id).identifier}: ${reason.because}`,
+    place: reason.place,
+  })
   throw new Halt(head(403))
 }
 
@@ -99,14 +104,24 @@ export function assumedRole(call: Call, asked: string | undefined): string {
 /** Writes one line of explanation for a refusal that has no token to speak of. */
 export function explain(
   call: Call,
-  refusal: { status: number; code: string; because: string; place?: { file: string; line: number } | undefined },
+  refusal: {
+    status: number
+    code: string
+    because: string
+    place?: { file: string; line: number } | undefined
+  },
 ): void {
   const { status, code, because, place } = refusal
   const who = call.identity?.login ?? 'nobody'
-  call.world.explain(`${status} ${who} ${code} ${because}${place === undefined ? '' : ` (${place.file}:${place.line})`}`)
+  call.world.explain(
+    `${status} ${who} ${code} ${because}${place === undefined ? '' : ` (${place.file}:${place.line})`}`,
+  )
 }
 
-function explainNotVisible(call: Call, seen: { id: string; caller: string; resource: Resource | undefined }): void {
+function explainNotVisible(
+  call: Call,
+  seen: { id: string; caller: string; resource: Resource | undefined },
+): void {
   const { identifier, kind } = partsOf(seen.id)
   const because =
     seen.resource === undefined

@@ -40,12 +40,17 @@ export function rotateApiKey(call: Call): Reply {
   if (caller === undefined) throw new Halt(head(401))
   const asked = request.query.get('role')
   const target = asked === undefined ? caller : fullId(asked, params['account'] ?? '')
-  if (target === undefined || !world.store.roles.has(target)) return notFoundFor(asked ?? '', caller)
+  if (target === undefined || !world.store.roles.has(target))
+    return notFoundFor(asked ?? '', caller)
   if (target === caller && !isBasic) {
     return failure(401, { code: 'unauthorized', message: 'Credential strength is insufficient' })
   }
   if (target !== caller) requireUpdate(call, { caller, target, isBasic })
-  if (!isActor(target)) return failure(405, { code: 'method_not_allowed', message: `CONJ00126E Role '${target}' is not applicable for key rotation` })
+  if (!isActor(target))
+    return failure(405, {
+      code: 'method_not_allowed',
+      message: `CONJ00126E Role '${target}' is not applicable for key rotation`,
+    })
   const apiKey = randomApiKey()
   world.store.credentials.set(target, { ...credentialsOf(world.store, target), apiKey })
   world.changed()
@@ -83,14 +88,18 @@ export function publicKeys({ world, params }: Call): Reply {
   return rendered(200, { type: 'text/plain; charset=utf-8', body: `${keys.join('\n').trim()}\n` })
 }
 
-function requireUpdate(call: Call, wish: { caller: string; target: string; isBasic: boolean }): void {
+function requireUpdate(
+  call: Call,
+  wish: { caller: string; target: string; isBasic: boolean },
+): void {
   const { store } = call.world
   if (wish.isBasic) throw new Halt(head(401))
   const resource = store.resources.get(wish.target)
   if (resource === undefined || !isVisible(store, wish.caller, resource)) {
     throw new Halt(notFoundFor(wish.target, wish.caller))
   }
-  if (!isAllowed(store, wish.caller, { privilege: 'update', on: resource })) throw new Halt(head(403))
+  if (!isAllowed(store, wish.caller, { privilege: 'update', on: resource }))
+    throw new Halt(head(403))
 }
 
 function notFoundFor(resource: string, role: string): Reply {

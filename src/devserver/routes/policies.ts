@@ -5,7 +5,11 @@ import { failure, Halt, head, json, type Reply } from '../reply.ts'
 import { isAllowed, type Resource } from '../store.ts'
 import { authorize, callerOf, notDone, visibleResource, type Call } from './call.ts'
 
-const modes: Readonly<Record<string, LoadMode>> = { POST: 'create', PATCH: 'modify', PUT: 'replace' }
+const modes: Readonly<Record<string, LoadMode>> = {
+  POST: 'create',
+  PATCH: 'modify',
+  PUT: 'replace',
+}
 
 /** POST, PATCH and PUT /policies/ACCOUNT/policy/ID: adds to a branch, changes it, replaces it. */
 export function loadPolicyText(call: Call): Reply {
@@ -15,7 +19,8 @@ export function loadPolicyText(call: Call): Reply {
   const policy = visibleResource(call)
   authorize(call, mode === 'create' ? 'create' : 'update', policy)
   if (mode === 'replace') requireWholeBranch(call, policy)
-  if (request.query.get('dryRun')?.trim().toLowerCase() === 'true') throw notDone('dry runs of a policy')
+  if (request.query.get('dryRun')?.trim().toLowerCase() === 'true')
+    throw notDone('dry runs of a policy')
   const text = request.body.toString('utf8')
   if (text.trim() === '') return notPresent()
   try {
@@ -55,10 +60,15 @@ export function refusal(error: unknown): Reply | undefined {
     const message = `Error at line ${line}, column ${column} in policy : ${error.message}`
     return failure(422, { code: 'policy_invalid', message, innererror: inner })
   }
-  if (error instanceof PolicyUnresolved || error instanceof RecordUnknown || error instanceof RecordInvalid) {
+  if (
+    error instanceof PolicyUnresolved ||
+    error instanceof RecordUnknown ||
+    error instanceof RecordInvalid
+  ) {
     return failure(422, { code: 'policy_invalid', message: error.message })
   }
-  if (error instanceof DeletionNotAllowed) return validationFailed('may not contain deletion statements')
+  if (error instanceof DeletionNotAllowed)
+    return validationFailed('may not contain deletion statements')
   return undefined
 }
 
@@ -81,20 +91,32 @@ function requireWholeBranch(call: Call, policy: Resource): void {
   const below: string[] = [policy.id]
   for (const id of below) {
     for (const resource of world.store.resources.values()) {
-      if (resource.owner === id && !below.includes(resource.id) && resource.id.split(':')[1] === 'policy') below.push(resource.id)
+      if (
+        resource.owner === id &&
+        !below.includes(resource.id) &&
+        resource.id.split(':')[1] === 'policy'
+      )
+        below.push(resource.id)
     }
   }
   for (const id of below) {
     const resource = world.store.resources.get(id)
-    if (resource === undefined || isAllowed(world.store, caller, { privilege: 'update', on: resource })) continue
-    world.log(`CONJ00136E '${caller}' does not have 'update' privilege on some children of ${policy.id}`)
+    if (
+      resource === undefined ||
+      isAllowed(world.store, caller, { privilege: 'update', on: resource })
+    )
+      continue
+    world.log(
+      `CONJ00136E '${caller}' does not have 'update' privilege on some children of ${policy.id}`,
+    )
     throw new Halt(head(403))
   }
 }
 
 function audit(call: Call, policy: string, error: string | undefined): void {
   const caller = call.identity?.roleId ?? ''
-  const message = error === undefined ? `${caller} loaded ${policy}` : `Failed to load policy: ${error}`
+  const message =
+    error === undefined ? `${caller} loaded ${policy}` : `Failed to load policy: ${error}`
   call.world.log(message)
   call.world.audit({
     event: 'policy',

@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto'
 import { fullId, kindOf, partsOf } from '../ids.ts'
 import { Halt, head, json, type Reply } from '../reply.ts'
 import { byText, credentialsOf, isAllowed, isVisible, type Resource, type Store } from '../store.ts'
-import { argumentError, assumedRole, callerOf, recordNotFound, unprocessable, visibleResource, type Call } from './call.ts'
+import {
+  argumentError,
+  assumedRole,
+  callerOf,
+  recordNotFound,
+  unprocessable,
+  visibleResource,
+  type Call,
+} from './call.ts'
 import { matchesSearch } from './search.ts'
 
 const mostListed = 1000
@@ -49,12 +57,19 @@ export function resourceJson(store: Store, resource: Resource): Record<string, u
     id: resource.id,
     owner: resource.owner,
     ...(resource.policy === undefined ? {} : { policy: resource.policy }),
-    permissions: resource.permissions.map(({ privilege, role, policy }) => ({ privilege, role, policy })),
+    permissions: resource.permissions.map(({ privilege, role, policy }) => ({
+      privilege,
+      role,
+      policy,
+    })),
     annotations: resource.annotations.map(({ name, value, policy }) => ({ name, value, policy })),
   }
   switch (kindOf(resource.id)) {
     case 'variable':
-      shown['secrets'] = (store.secrets.get(resource.id) ?? []).map(({ version }) => ({ version, expires_at: null }))
+      shown['secrets'] = (store.secrets.get(resource.id) ?? []).map(({ version }) => ({
+        version,
+        expires_at: null,
+      }))
       break
     case 'policy':
       shown['policy_versions'] = policyVersionsJson(store, resource.id)
@@ -65,7 +80,9 @@ export function resourceJson(store: Store, resource: Resource): Record<string, u
       break
     case 'host_factory':
       shown['tokens'] = []
-      shown['layers'] = [...(store.memberships.get(resource.id)?.keys() ?? [])].filter((id) => kindOf(id) === 'layer')
+      shown['layers'] = [...(store.memberships.get(resource.id)?.keys() ?? [])].filter(
+        (id) => kindOf(id) === 'layer',
+      )
       break
   }
   return shown
@@ -103,7 +120,9 @@ function permittedRoles(call: Call): Reply {
   const privilege = request.query.get('privilege') ?? request.query.get('permission')
   if (privilege === undefined) throw argumentError('privilege')
   const resource = visibleResource(call)
-  const able = [...world.store.roles.keys()].filter((role) => isAllowed(world.store, role, { privilege, on: resource }))
+  const able = [...world.store.roles.keys()].filter((role) =>
+    isAllowed(world.store, role, { privilege, on: resource }),
+  )
   return json(able.sort(byText))
 }
 
@@ -121,14 +140,18 @@ function pageOf(query: ReadonlyMap<string, string>): { offset: number; limit: nu
   if (!isCount) {
     const most = asked.limit ?? (asked.offset === undefined ? `${mostListed}` : undefined)
     const number = toInteger(most)
-    if (number > mostListed && number !== 10_000) throw unprocessable(`'Limit' parameter must not exceed ${mostListed}`)
-    if (asked.limit === undefined && asked.offset === undefined) return { offset: 0, limit: mostListed }
+    if (number > mostListed && number !== 10_000)
+      throw unprocessable(`'Limit' parameter must not exceed ${mostListed}`)
+    if (asked.limit === undefined && asked.offset === undefined)
+      return { offset: 0, limit: mostListed }
   }
   if (asked.limit !== undefined && !(isInteger(asked.limit) && Number(asked.limit) > 0)) {
     throw unprocessable("'limit' contains an invalid value. 'limit' must be a positive integer.")
   }
   if (asked.offset !== undefined && !(isInteger(asked.offset) && Number(asked.offset) >= 0)) {
-    throw unprocessable("'offset' contains an invalid value. 'offset' must be an integer greater than or equal to 0.")
+    throw unprocessable(
+      "'offset' contains an invalid value. 'offset' must be an integer greater than or equal to 0.",
+    )
   }
   if (asked.limit === undefined && asked.offset === undefined) return { offset: 0, limit: Infinity }
   return { offset: Number(asked.offset ?? 0), limit: Number(asked.limit ?? 10) }

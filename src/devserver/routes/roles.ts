@@ -11,7 +11,8 @@ export function showRole(call: Call): Reply {
   const { id } = visibleResource(call)
   if (query.has('graph')) return graph(call, id)
   if (query.has('all')) return allMemberships(call, id)
-  if (query.has('memberships')) return list(call, [...(call.world.store.memberships.get(id)?.values() ?? [])], 'role')
+  if (query.has('memberships'))
+    return list(call, [...(call.world.store.memberships.get(id)?.values() ?? [])], 'role')
   if (query.has('members')) return members(call, id)
   const role = call.world.store.roles.get(id)
   return json({
@@ -45,7 +46,8 @@ export function removeMember(call: Call): Reply {
   if (policy === undefined) throw new Halt(head(403))
   authorize(call, 'update', policy)
   const member = request.query.get('member') ?? ''
-  if (removeMembership(world.store, resource.id, member) === undefined) throw new Halt(recordNotFound(member))
+  if (removeMembership(world.store, resource.id, member) === undefined)
+    throw new Halt(recordNotFound(member))
   world.changed()
   return head(204)
 }
@@ -80,7 +82,9 @@ function allMemberships(call: Call, id: string): Reply {
   const { query } = call.request
   const filter = query.get('filter') ?? query.get('filter[]')
   const wanted = filter === undefined ? undefined : fullId(filter, call.world.settings.account)
-  const held = [...call.world.store.heldBy(id)].filter((each) => wanted === undefined || each === wanted)
+  const held = [...call.world.store.heldBy(id)].filter(
+    (each) => wanted === undefined || each === wanted,
+  )
   return query.has('count') ? json({ count: held.length }) : json(held.sort(byText))
 }
 
@@ -103,7 +107,13 @@ function graph(call: Call, id: string): Reply {
   return json([...edges.entries()].sort(([a], [b]) => byText(a, b)).map(([, edge]) => edge))
 }
 
-function membershipJson({ admin, ownership, role, member, policy }: Membership): Record<string, unknown> {
+function membershipJson({
+  admin,
+  ownership,
+  role,
+  member,
+  policy,
+}: Membership): Record<string, unknown> {
   return {
     admin_option: admin,
     ownership,

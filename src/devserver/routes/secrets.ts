@@ -1,8 +1,26 @@
 import { isUtf8 } from 'node:buffer'
 import { kindOf, identifierOf } from '../ids.ts'
-import { exception, failure, Halt, head, json, rendered, withHeaders, type Reply } from '../reply.ts'
+import {
+  exception,
+  failure,
+  Halt,
+  head,
+  json,
+  rendered,
+  withHeaders,
+  type Reply,
+} from '../reply.ts'
 import { byText, isVisible, setValue, valueOf, type Resource } from '../store.ts'
-import { argumentError, authorize, callerOf, explain, resourceIdOf, unprocessable, visibleResource, type Call } from './call.ts'
+import {
+  argumentError,
+  authorize,
+  callerOf,
+  explain,
+  resourceIdOf,
+  unprocessable,
+  visibleResource,
+  type Call,
+} from './call.ts'
 
 /** GET /secrets/ACCOUNT/variable/ID: the bytes of one value, unchanged. */
 export function readSecret(call: Call): Reply {
@@ -28,7 +46,12 @@ export function readSecret(call: Call): Reply {
   if (value === undefined) {
     audit(call, { verb: 'fetch', what, id, error: missing })
     world.log(missing)
-    explain(call, { status: 404, code: 'CONJ00076E', because: `${what.replace(id, identifierOf(id))} has no value yet`, place: resource.place })
+    explain(call, {
+      status: 404,
+      code: 'CONJ00076E',
+      because: `${what.replace(id, identifierOf(id))} has no value yet`,
+      place: resource.place,
+    })
     throw new Halt(secretMissing(id))
   }
   audit(call, { verb: 'fetch', what, id })
@@ -36,7 +59,11 @@ export function readSecret(call: Call): Reply {
   const reply = rendered(200, { type: type ?? 'application/octet-stream', body: value })
   return {
     ...reply,
-    headers: [...reply.headers, ['Content-Disposition', 'attachment'], ['Content-Transfer-Encoding', 'binary']],
+    headers: [
+      ...reply.headers,
+      ['Content-Disposition', 'attachment'],
+      ['Content-Transfer-Encoding', 'binary'],
+    ],
   }
 }
 
@@ -46,7 +73,10 @@ export function writeSecret(call: Call): Reply {
   if (request.query.has('expirations')) return expireSecret(call)
   const resource = visibleResource(call)
   authorizeAudited(call, { privilege: 'update', resource, what: resource.id })
-  if (params['kind'] === 'public_key' && !/^ssh-(rsa|ed25519|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+ ?.*$/.test(request.body.toString())) {
+  if (
+    params['kind'] === 'public_key' &&
+    !/^ssh-(rsa|ed25519|ecdsa-[a-z0-9-]+) [A-Za-z0-9+/=]+ ?.*$/.test(request.body.toString())
+  ) {
     throw argumentError('Invalid public key format')
   }
   if (/^\s*$/.test(request.body.toString('latin1'))) throw argumentError("'value' may not be empty")
@@ -83,7 +113,8 @@ export function readSecrets(call: Call): Reply {
     world.log(`${caller} fetched ${id}`)
     values.set(id, value)
   }
-  const asBase64 = !world.settings.dapEra && request.header('accept-encoding')?.toLowerCase() === 'base64'
+  const asBase64 =
+    !world.settings.dapEra && request.header('accept-encoding')?.toLowerCase() === 'base64'
   if (asBase64) return withHeaders(json(mapped(values, mimeBase64)), ['Content-Encoding', 'base64'])
   if ([...values.values()].some((value) => !isUtf8(value))) {
     const message =
@@ -95,7 +126,8 @@ export function readSecrets(call: Call): Reply {
 }
 
 function expireSecret(call: Call): Reply {
-  if (call.params['kind'] !== 'variable') throw argumentError(`Invalid secret kind: ${call.params['kind']}`)
+  if (call.params['kind'] !== 'variable')
+    throw argumentError(`Invalid secret kind: ${call.params['kind']}`)
   authorize(call, 'update', visibleResource(call))
   return head(201)
 }
@@ -114,9 +146,15 @@ function idsIn(list: string): readonly string[] {
 
 /** The real server fails where an id is asked for twice: a client must survive that. */
 function duplicateFailure(call: Call): Reply {
-  call.world.log("NoMethodError (undefined method `errors' for #<NoMethodError: undefined method `split' for nil:NilClass")
+  call.world.log(
+    "NoMethodError (undefined method `errors' for #<NoMethodError: undefined method `split' for nil:NilClass",
+  )
   call.world.log("NoMethodError (undefined method `split' for nil:NilClass")
-  explain(call, { status: 500, code: 'NoMethodError', because: 'an id is asked for twice in one batch; the real server fails on that too' })
+  explain(call, {
+    status: 500,
+    code: 'NoMethodError',
+    because: 'an id is asked for twice in one batch; the real server fails on that too',
+  })
   return exception(500, call.request.header('accept'))
 }
 
@@ -132,10 +170,16 @@ function batchMissing(call: Call, id: string, why: string): Reply {
 }
 
 function secretMissing(id: string): Reply {
-  return failure(404, { code: 'not_found', message: `CONJ00076E Variable ${id} is empty or not found.` })
+  return failure(404, {
+    code: 'not_found',
+    message: `CONJ00076E Variable ${id} is empty or not found.`,
+  })
 }
 
-function mapped(values: ReadonlyMap<string, Buffer>, encode: (value: Buffer) => string): Record<string, string> {
+function mapped(
+  values: ReadonlyMap<string, Buffer>,
+  encode: (value: Buffer) => string,
+): Record<string, string> {
   return Object.fromEntries([...values].map(([id, value]) => [id, encode(value)]))
 }
 
@@ -144,7 +188,10 @@ function mimeBase64(value: Buffer): string {
   return value.toString('base64').replace(/.{1,60}/g, '$&\n')
 }
 
-function authorizeAudited(call: Call, wish: { privilege: string; resource: Resource; what: string }): void {
+function authorizeAudited(
+  call: Call,
+  wish: { privilege: string; resource: Resource; what: string },
+): void {
   try {
     authorize(call, wish.privilege, wish.resource)
   } catch (error) {
@@ -154,7 +201,10 @@ function authorizeAudited(call: Call, wish: { privilege: string; resource: Resou
   }
 }
 
-function audit(call: Call, done: { verb: 'fetch' | 'update'; what: string; id: string; error?: string }): void {
+function audit(
+  call: Call,
+  done: { verb: 'fetch' | 'update'; what: string; id: string; error?: string },
+): void {
   const caller = call.identity?.roleId ?? ''
   const past = done.verb === 'fetch' ? 'fetched' : 'updated'
   const message =
