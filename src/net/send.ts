@@ -63,7 +63,13 @@ function connector({ ca, connectTimeoutMs }: SendOptions): buildConnector.connec
     const pem = await ca?.()
     if (last?.pem !== pem || last === undefined) {
       const trust = pem === undefined ? {} : { ca: pem }
-      const connect = buildConnection({ ...trust, allowH2: false, timeout: connectTimeoutMs })
+      const connect = buildConnection({
+        ...trust,
+        allowH2: false,
+        timeout: connectTimeoutMs,
+        // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED changes the default (P8).
+        rejectUnauthorized: true,
+      })
       last = { pem, connect }
     }
     return last.connect

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { SendFailure, type HttpReply, type HttpRequest } from '../../src/core/http.ts'
 import { createSender, type Sender, type SendOptions } from '../../src/net/send.ts'
 import { testCa } from '../support/certificate.ts'
@@ -115,6 +115,16 @@ test('P8 a CA that is given replaces the public roots', async () => {
   const reply = sender({ ca: async () => undefined }).send(get(server.url))
 
   expect(await kindOf(reply)).toBe('tls-untrusted')
+})
+
+test('P8 no environment variable turns the check of certificates off', async () => {
+  const server = await serve((_request, response) => response.end('ok'))
+  vi.stubEnv('NODE_TLS_REJECT_UNAUTHORIZED', '0')
+
+  const reply = sender({ ca: async () => undefined }).send(get(server.url))
+
+  expect(await kindOf(reply)).toBe('tls-untrusted')
+  vi.unstubAllEnvs()
 })
 
 test('P10 the CA is asked for at each new connection', async () => {
