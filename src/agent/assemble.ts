@@ -1,15 +1,12 @@
-import { readFile } from 'node:fs/promises'
 import type { AgentConfig } from '../config/load.ts'
 import type { Place } from '../conjur/address.ts'
 import { authenticate } from '../conjur/authenticate.ts'
 import { isConjur, retrieve } from '../conjur/retrieve.ts'
-import { ConfigError, type IdentityError } from '../core/errors.ts'
+import type { IdentityError } from '../core/errors.ts'
 import type { Send } from '../core/http.ts'
-import { azureImds } from '../identity/azure-imds.ts'
-import { azureWorkload } from '../identity/azure-workload.ts'
-import { projectedToken } from '../identity/projected-token.ts'
-import type { IdentitySource } from '../identity/source.ts'
+import { createSource } from '../identity/create.ts'
 import { createSender } from '../net/send.ts'
+import { readCa } from '../net/trusted-ca.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
 import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
@@ -63,8 +60,11 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
   ]
   return {
     stages: {
-      identity: identitySource(config, {
-        ...surroundings,
+      identity: createSource(config.identity.source, {
+        clock: surroundings.clock,
+        random: surroundings.random,
+        budgetMs: config.identity.budgetMs,
+        onRetry: surroundings.identityRetry,
         toPlatform: surroundings.measured('platform', toPlatform.send),
         toInternet: surroundings.measured('platform', toInternet.send),
       }),
@@ -82,49 +82,5 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
     async close() {
       await Promise.all([toConjur, toPlatform, toInternet].map((sender) => sender.close()))
     },
-  }
-}
-
-interface Ways extends Surroundings {
-  readonly toPlatform: Send
-  readonly toInternet: Send
-}
-
-function identitySource({ identity }: AgentConfig, ways: Ways): IdentitySource {
-  const { source, budgetMs } = identity
-  const patience = {
-    clock: ways.clock,
-    random: ways.random,
-    budgetMs,
-    onRetry: ways.identityRetry,
-  }
-  switch (source.kind) {
-    case 'projected-token':
-      return projectedToken({ ...source, clock: ways.clock })
-    case 'azure-imds':
-      return azureImds({ ...source, ...patience, send: ways.toPlatform })
-    case 'azure-workload-identity':
-      return azureWorkload({ ...source, ...patience, send: ways.toInternet })
-    default:
-      return source satisfies never
-  }
-}
-
-/** The trusted CA as PEM text, its file read afresh (P10); undefined for the public roots. */
-async function readCa(ca: AgentConfig['conjur']['ca']): Promise<string | undefined> {
-  if (ca === undefined) return undefined
-  if ('pem' in ca) return ca.pem
-  try {
-    const pem = await readFile(ca.file, 'utf8')
-    if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem
-    throw new Error('it holds no PEM certificate')
-  } catch (error) {
-    const why = error instanceof Error ? error.message : 'it cannot be read'
-    throw new ConfigError('CONFIG_UNREADABLE', `CONJUR_CERT_FILE ${ca.file}: ${why}`, {
-      hint: `mount the CA certificate of Conjur at ${ca.file}, or set CONJUR_SSL_CERTIFICATE`,
-      retryable: true,
-      facts: { file: ca.file },
-      cause: error,
-    })
   }
 }

@@ -1,0 +1,24 @@
+import { readFile } from 'node:fs/promises'
+import { ConfigError } from '../core/errors.ts'
+
+/** Certificates to trust in place of the public roots: PEM text, or the file that holds it. */
+export type TrustedCa = { readonly pem: string } | { readonly file: string } | undefined
+
+/** The trusted CA as PEM text, its file read afresh (P10); undefined for the public roots. */
+export async function readCa(ca: TrustedCa): Promise<string | undefined> {
+  if (ca === undefined) return undefined
+  if ('pem' in ca) return ca.pem
+  try {
+    const pem = await readFile(ca.file, 'utf8')
+    if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem
+    throw new Error('it holds no PEM certificate')
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'it cannot be read'
+    throw new ConfigError('CONFIG_UNREADABLE', `CONJUR_CERT_FILE ${ca.file}: ${why}`, {
+      hint: `mount the CA certificate of Conjur at ${ca.file}, or set CONJUR_SSL_CERTIFICATE`,
+      retryable: true,
+      facts: { file: ca.file },
+      cause: error,
+    })
+  }
+}
