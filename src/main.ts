@@ -1,6 +1,7 @@
 import { parseArguments } from './cli/args.ts'
 import type { CommandName } from './cli/commands.ts'
-import { exitCode, report } from './cli/report.ts'
+import { report } from './cli/report.ts'
+import { exitCode } from './core/exit-code.ts'
 import type { Invocation } from './core/invocation.ts'
 
 /**

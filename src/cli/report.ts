@@ -1,12 +1,4 @@
-import {
-  AdmissionError,
-  AgentError,
-  ConfigError,
-  ConjurError,
-  IdentityError,
-  OutputError,
-  UsageError,
-} from '../core/errors.ts'
+import { AgentError, UsageError } from '../core/errors.ts'
 
 /** Every exit code the program gives, in words; the docs and `help exit-codes` come from here. */
 export const exitCodes: readonly (readonly [code: string, meaning: string])[] = [
@@ -21,17 +13,6 @@ export const exitCodes: readonly (readonly [code: string, meaning: string])[] = 
   ['8', 'it ran and found something'],
   ['128+n', 'a one-pass command cut short by signal n'],
 ]
-
-/** The exit code of the family an error belongs to. */
-export function exitCode(error: unknown): number {
-  if (error instanceof UsageError) return 2
-  if (error instanceof ConfigError) return 3
-  if (error instanceof IdentityError) return 4
-  if (error instanceof ConjurError) return 5
-  if (error instanceof OutputError) return 6
-  if (error instanceof AdmissionError) return 7
-  return 1
-}
 
 /** An error as people see it: `CODE: message`, its lines under a left rule, `hint: …`. */
 export function report(error: unknown): string {
