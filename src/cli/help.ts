@@ -1,11 +1,11 @@
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
+import { columns } from '../core/layout.ts'
 import { nearest } from '../core/nearest.ts'
 import { VERSION } from '../core/version.ts'
 import { commands, everywhere, type Command, type Flag } from './commands.ts'
 import { errorEntries, type ErrorEntry } from './error-entries.ts'
 import { exitCodes } from './report.ts'
-import { columns } from './terminal.ts'
 
 /** `help`, `--help` and `--version`: what the program can say of itself without doing anything. */
 export async function help({ command, positionals }: Invocation): Promise<number> {

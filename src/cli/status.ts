@@ -4,7 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { OutputError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { isRecord, parseRecord } from '../core/json.ts'
-import { columns, span, symbolsFor, type Symbols } from './terminal.ts'
+import { columns, span } from '../core/layout.ts'
+import { symbolsFor, type Symbols } from '../core/terminal.ts'
 
 const EXIT_NOT_FRESH = 8
 const WATCH_MS = 2000

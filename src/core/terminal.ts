@@ -12,33 +12,49 @@ export interface Surroundings {
 /** Five roles of the 16-colour palette; the palette itself belongs to the user. */
 export type Role = 'green' | 'red' | 'yellow' | 'dim' | 'bold'
 
+/** What marks lines and parts of lines, in UTF-8 or in plain letters. */
+export interface Symbols {
+  readonly done: string
+  readonly failed: string
+  readonly degraded: string
+  readonly skipped: string
+  readonly next: string
+  /** Stands left of the lines that belong to a message. */
+  readonly rule: string
+  readonly to: string
+  /** Stands between the parts of a line. */
+  readonly dot: string
+}
+
 /** How one stream is written to. */
 export interface Terminal {
-  readonly symbols: typeof UNICODE | typeof ASCII
+  readonly symbols: Symbols
   /** Characters a line may have; undefined where it is never wrapped or cut. */
   readonly width: number | undefined
   readonly isTerminal: boolean
   readonly paint: (role: Role, text: string) => string
 }
 
-const UNICODE = {
+const UNICODE: Symbols = {
   done: '✓',
   failed: '✗',
   degraded: '!',
   skipped: '–',
   next: '→',
   rule: '│',
+  to: '→',
   dot: '·',
-} as const
-const ASCII = {
+}
+const LETTERS: Symbols = {
   done: 'ok',
   failed: 'FAIL',
   degraded: 'warn',
   skipped: 'skip',
   next: '->',
   rule: '|',
+  to: '->',
   dot: '-',
-} as const
+}
 
 const CODES: Readonly<Record<Role, readonly [number, number]>> = {
   green: [32, 39],
@@ -53,7 +69,7 @@ export function terminalFor(surroundings: Surroundings): Terminal {
   const { isTerminal, columns, environment } = surroundings
   const colored = isColored(surroundings)
   return {
-    symbols: isUtf8(environment) ? UNICODE : ASCII,
+    symbols: symbolsFor(environment),
     width: isTerminal ? Math.min(120, Math.max(60, columns ?? 80)) : undefined,
     isTerminal,
     paint: (role, text) => {
@@ -72,10 +88,11 @@ function isColored({ color, environment, isTerminal }: Surroundings): boolean {
   return isTerminal && environment['TERM'] !== 'dumb'
 }
 
-// A container rarely sets a locale, and its log is UTF-8 all the same: only a locale that says
-// otherwise takes the symbols away.
-function isUtf8(environment: Surroundings['environment']): boolean {
-  const set = ['LC_ALL', 'LC_CTYPE', 'LANG'].flatMap((name) => environment[name] || [])
-  const [locale] = set
-  return locale === undefined || /utf-?8/i.test(locale)
+/**
+ * The symbols that the terminal's locale can show. A container rarely sets one, and its log is
+ * UTF-8 all the same: only a locale that says otherwise takes the symbols away.
+ */
+export function symbolsFor(environment: Surroundings['environment']): Symbols {
+  const locale = environment['LC_ALL'] || environment['LC_CTYPE'] || environment['LANG'] || 'UTF-8'
+  return /utf-?8/i.test(locale) ? UNICODE : LETTERS
 }

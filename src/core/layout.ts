@@ -1,27 +1,3 @@
-/** The symbols of a report, in UTF-8 or in plain letters. */
-export interface Symbols {
-  readonly done: string
-  readonly failed: string
-  readonly degraded: string
-  readonly skipped: string
-  readonly next: string
-}
-
-const UNICODE: Symbols = { done: '✓', failed: '✗', degraded: '!', skipped: '–', next: '→' }
-const LETTERS: Symbols = {
-  done: 'ok',
-  failed: 'FAIL',
-  degraded: 'warn',
-  skipped: 'skip',
-  next: '->',
-}
-
-/** Whether the terminal's locale is UTF-8; without one, yes. */
-export function symbolsFor(environment: Readonly<Record<string, string | undefined>>): Symbols {
-  const locale = environment['LC_ALL'] || environment['LC_CTYPE'] || environment['LANG'] || 'UTF-8'
-  return /utf-?8/i.test(locale) ? UNICODE : LETTERS
-}
-
 /** Rows in columns, two spaces apart; columns named in `right` end where their widest text ends. */
 export function columns(
   rows: readonly (readonly string[])[],
