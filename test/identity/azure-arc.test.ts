@@ -1,0 +1,250 @@
+import { mkdir, symlink, unlink, writeFile, chmod } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import type { IdentityError } from '../../src/core/errors.ts'
+import { challengeFile } from '../../src/identity/arc-challenge.ts'
+import { azureArc, type AzureArcOptions } from '../../src/identity/azure-arc.ts'
+import { hastyClock, type FakeClock } from '../support/fake-clock.ts'
+import {
+  ARC_HOST,
+  simulatedArc,
+  type SimulatedArcOptions,
+} from '../support/platform-simulator/arc.ts'
+import type { ManagedIdentity } from '../support/platform-simulator/imds.ts'
+import { startPlatform, type Platform, type Reply } from '../support/platform-simulator/platform.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { azureClaims, tokenMaker } from '../support/token-maker.ts'
+
+const DIRECTORY = '/var/opt/azcmagent/tokens'
+const SYSTEM: ManagedIdentity = {
+  kind: 'system',
+  clientId: 'c-sys',
+  objectId: 'o-sys',
+  resourceId: '/r/sys',
+}
+const WEB: ManagedIdentity = {
+  kind: 'user',
+  clientId: 'c-web',
+  objectId: 'o-web',
+  resourceId: '/r/web',
+}
+
+const maker = await tokenMaker()
+const signal = new AbortController().signal
+
+let clock: FakeClock
+let platform: Platform
+let directory: Awaited<ReturnType<typeof temporaryDirectory>>
+let echo: SimulatedArcOptions['echo']
+
+beforeEach(async () => {
+  clock = hastyClock()
+  directory = await temporaryDirectory()
+  echo = 'same'
+  const endpoint = simulatedArc({
+    tokensDirectory: directory.path,
+    identities: () => [SYSTEM, WEB],
+    tokenFor: ({ clientId }) => maker.make(azureClaims({ appid: clientId })),
+    get echo() {
+      return echo ?? 'same'
+    },
+  })
+  platform = await startPlatform({ [ARC_HOST]: endpoint }, clock)
+})
+
+afterEach(async () => {
+  expect(platform.violations).toEqual([])
+  await platform.close()
+  await directory[Symbol.asyncDispose]()
+})
+
+test('the challenge is answered with the content of the file, a new one each time', async () => {
+  const arc = source()
+  await arc.token(signal)
+
+  const token = await arc.token(signal)
+
+  expect(token.claims['appid']).toBe('c-sys')
+  expect(platform.requests.map(({ headers }) => headers['authorization'] !== undefined)).toEqual([
+    false,
+    true,
+    false,
+    true,
+  ])
+  expect(platform.requests[0]?.target).toBe(
+    '/metadata/identity/oauth2/token?api-version=2020-06-01&resource=https%3A%2F%2Fmanagement.azure.com%2F',
+  )
+})
+
+test('localhost is asked by its IPv4 address, where the agent listens', async () => {
+  await source({
+    endpoint: new URL('http://localhost:40342/metadata/identity/oauth2/token'),
+  }).token(signal)
+
+  expect(platform.requests[0]?.host).toBe(ARC_HOST)
+})
+
+test.each(['same', 'other case'] as const)(
+  'a user-assigned identity is taken if the agent echoes it, %s',
+  async (how) => {
+    echo = how
+
+    const token = await source({ selector: { kind: 'clientId', value: 'c-web' } }).token(signal)
+
+    expect(token.claims['appid']).toBe('c-web')
+  },
+)
+
+test("an older agent's token, of the machine instead, is refused", async () => {
+  echo = 'none'
+
+  const error = await failure({ selector: { kind: 'clientId', value: 'c-web' } })
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message:
+      'the Arc agent at 127.0.0.1:40342 does not say that its token is of the managed identity with client id c-web',
+  })
+})
+
+test.each<[string, Reply]>([
+  ['a token without a challenge', { status: 200, body: '{"access_token":"eyJ"}' }],
+  ['400', { status: 400 }],
+  ['403', { status: 403 }],
+])('%s is refused at once', async (_what, fault) => {
+  platform.script(ARC_HOST, [fault])
+
+  const error = await failure()
+
+  expect(error).toMatchObject({ code: 'IDENTITY_REFUSED', retryable: false })
+  expect(platform.requests).toHaveLength(1)
+})
+
+test.each([
+  ['no header', undefined],
+  ['another scheme', `Digest realm=${DIRECTORY}/1.key`],
+  ['a quoted path', `Basic realm="${DIRECTORY}/1.key"`],
+  ['another name', `Basic Realm=${DIRECTORY}/1.key`],
+  ['a relative path', 'Basic realm=tokens/1.key'],
+  ['a path outside', 'Basic realm=/etc/ssl/private/1.key'],
+  ['a way up', `Basic realm=${DIRECTORY}/../secrets/1.key`],
+  ['a way up and back', `Basic realm=${DIRECTORY}/../tokens/1.key`],
+  ['a directory below', `Basic realm=${DIRECTORY}/a/1.key`],
+  ['a directory that begins alike', `Basic realm=${DIRECTORY}-other/1.key`],
+  ['another suffix', `Basic realm=${DIRECTORY}/1.pem`],
+  ['a double slash', `Basic realm=${DIRECTORY}//1.key`],
+])('a challenge with %s names no file that is read', (_what, header) => {
+  expect(challengeFile(header, DIRECTORY)).toBeUndefined()
+})
+
+test("a challenge in the agent's own directory names its file", () => {
+  expect(challengeFile(`Basic realm=${DIRECTORY}/5f.key`, DIRECTORY)).toBe(`${DIRECTORY}/5f.key`)
+})
+
+test('a challenge that names another file is refused, and nothing is read or sent', async () => {
+  platform.script(ARC_HOST, [challenge('/etc/passwd.key')])
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message: 'the Arc agent at 127.0.0.1:40342 names a challenge file outside its own directory',
+  })
+  expect(platform.requests).toHaveLength(1)
+})
+
+test.each<[string, (path: string) => Promise<void>, string]>([
+  [
+    'a symbolic link',
+    async (path) => {
+      await writeFile(`${path}.target`, 'x')
+      await symlink(`${path}.target`, path)
+    },
+    'is a symbolic link',
+  ],
+  ['a directory', (path) => mkdir(path).then(() => {}), 'is no regular file'],
+  ['4097 bytes', (path) => writeFile(path, 'x'.repeat(4097)), 'is longer than 4096 bytes'],
+  ['an empty file', (path) => writeFile(path, ''), 'is empty or no plain text'],
+  ['a file of two lines', (path) => writeFile(path, 'a\r\nX-Evil: 1'), 'is empty or no plain text'],
+  [
+    'a file that everybody may write',
+    async (path) => {
+      await writeFile(path, 'x')
+      await chmod(path, 0o666)
+    },
+    'may be written by everybody',
+  ],
+])('%s in place of the challenge file is refused', async (_what, make, why) => {
+  const path = join(directory.path, 'planted.key')
+  await make(path)
+  platform.script(ARC_HOST, [challenge(path)])
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message: `the challenge file ${path} ${why}`,
+  })
+  expect(platform.requests).toHaveLength(1)
+})
+
+test('4096 bytes are read', async () => {
+  const path = join(directory.path, 'long.key')
+  await writeFile(path, 'x'.repeat(4096))
+  platform.script(ARC_HOST, [challenge(path)])
+
+  await failure()
+
+  expect(platform.requests[1]?.headers['authorization']).toBe(`Basic ${'x'.repeat(4096)}`)
+})
+
+test('a file that is gone when it is read leads to a new question', async () => {
+  const path = join(directory.path, 'gone.key')
+  await writeFile(path, 'x')
+  await unlink(path)
+  platform.script(ARC_HOST, [challenge(path)])
+
+  const token = await source().token(signal)
+
+  expect(token.claims['appid']).toBe('c-sys')
+})
+
+test('an agent that starts late is waited for', async () => {
+  platform.script(ARC_HOST, ['refused', { status: 503 }])
+
+  await source().token(signal)
+
+  expect(clock.waits).toEqual([1000, 2000])
+})
+
+test('P8: an endpoint on another machine is refused', () => {
+  expect(() => source({ endpoint: new URL('http://10.0.0.1:40342/') })).toThrow(
+    '10.0.0.1:40342 is no place for an Arc agent',
+  )
+})
+
+function challenge(path: string): Reply {
+  return { status: 401, headers: { 'WWW-Authenticate': `Basic realm=${path}` } }
+}
+
+function source(overrides: Partial<AzureArcOptions> = {}): ReturnType<typeof azureArc> {
+  return azureArc({
+    send: platform.send,
+    clock,
+    random: () => 0,
+    resource: 'https://management.azure.com/',
+    tokensDirectory: directory.path,
+    ...overrides,
+  })
+}
+
+function failure(overrides: Partial<AzureArcOptions> = {}): Promise<IdentityError> {
+  return source(overrides)
+    .token(signal)
+    .then(
+      () => Promise.reject(new Error('there was a token')),
+      (error: IdentityError) => error,
+    )
+}

@@ -1,0 +1,182 @@
+import { chmod, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+import { afterEach, beforeEach, expect, test } from 'vitest'
+
+import type { IdentityError } from '../../src/core/errors.ts'
+import { command } from '../../src/identity/command.ts'
+import { fakeClock } from '../support/fake-clock.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { serviceAccountClaims, tokenMaker } from '../support/token-maker.ts'
+
+const maker = await tokenMaker()
+const signal = new AbortController().signal
+
+let directory: Awaited<ReturnType<typeof temporaryDirectory>>
+let program: string
+
+beforeEach(async () => {
+  directory = await temporaryDirectory()
+  program = join(directory.path, 'identity-plugin')
+})
+
+afterEach(() => directory[Symbol.asyncDispose]())
+
+test('a JWT is read from the JSON it prints', async () => {
+  const jwt = await maker.make(serviceAccountClaims())
+  await script(`printf '%s\\n' '{"token":"${jwt}"}'`)
+
+  const credential = await source().token(signal)
+
+  expect(credential).toMatchObject({
+    kind: 'jwt',
+    claims: { sub: 'system:serviceaccount:shop:web' },
+  })
+})
+
+test('an API key is one too', async () => {
+  await script(`echo '{"apiKey":"k3y"}'`)
+
+  const credential = await source().token(signal)
+
+  expect(credential.kind).toBe('api-key')
+  expect(credential.secret.text()).toBe('k3y')
+})
+
+test('its arguments are passed as they are: no shell reads them', async () => {
+  const seen = join(directory.path, 'seen')
+  await script(`printf '%s' "$1" > '${seen}'; echo '{"apiKey":"k"}'`)
+
+  await source({ args: ['$(id); `id` > /tmp/x'] }).token(signal)
+
+  expect(await readFile(seen, 'utf8')).toBe('$(id); `id` > /tmp/x')
+})
+
+test('it sees the environment it is given and nothing else', async () => {
+  await script(`echo "{\\"apiKey\\":\\"$MINE-$HOME\\"}"`)
+
+  const credential = await source({ environment: { MINE: 'here' } }).token(signal)
+
+  expect(credential.secret.text()).toBe('here-')
+})
+
+test.each([
+  ['nothing', 'exit 0'],
+  ['text', 'echo hello'],
+  ['a list', "echo '[]'"],
+  ['other JSON', `echo '{"jwt":"x"}'`],
+])('a command that prints %s is IDENTITY_MALFORMED', async (_what, body) => {
+  await script(body)
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_MALFORMED',
+    message: `the identity command ${program} prints neither {"token": …} nor {"apiKey": …}`,
+  })
+})
+
+test('P2: what it prints is in no error', async () => {
+  await script(`echo 's3cr3t'; echo 's3cr3t' >&2; exit 3`)
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message: `the identity command ${program} ends with exit code 3`,
+    retryable: true,
+  })
+  expect(JSON.stringify([error.message, error.hint, error.facts])).not.toContain('s3cr3t')
+})
+
+test('exit code 75 is not yet', async () => {
+  await script('exit 75')
+
+  const error = await failure()
+
+  expect(error).toMatchObject({ code: 'IDENTITY_NOT_READY', retryable: true })
+})
+
+test('output without end is cut at 64 KiB and the command killed', async () => {
+  await script('exec yes')
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_MALFORMED',
+    message: `the identity command ${program} prints more than 64 KiB`,
+  })
+})
+
+test('a command that does not end is killed with its children', async () => {
+  const pidFile = join(directory.path, 'pid')
+  await script(`sleep 1000 & echo $! > '${pidFile}'; wait`)
+
+  const error = await failure({ deadlineMs: 300 })
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the identity command ${program} does not end within 0.3 s`,
+  })
+  expect(await isGone(Number(await readFile(pidFile, 'utf8')))).toBe(true)
+})
+
+test('P7: aborting ends it at once', async () => {
+  await script('sleep 1000')
+  const stop = new AbortController()
+  const reason = new Error('SIGTERM')
+
+  const asked = source()
+    .token(stop.signal)
+    .catch((error: unknown) => error)
+  setImmediate(() => stop.abort(reason))
+
+  expect(await asked).toBe(reason)
+})
+
+test('a command that is not there is IDENTITY_ABSENT', async () => {
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_ABSENT',
+    message: `the identity command ${program} cannot be started (ENOENT)`,
+  })
+})
+
+async function script(body: string): Promise<void> {
+  await writeFile(program, `#!/bin/sh\n${body}\n`)
+  await chmod(program, 0o755)
+}
+
+interface Overrides {
+  readonly args?: readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+  readonly deadlineMs?: number
+}
+
+function source({
+  args = [],
+  environment = { PATH: process.env['PATH'] ?? '' },
+  deadlineMs = 5000,
+}: Overrides = {}): ReturnType<typeof command> {
+  return command({ command: [program, ...args], environment, deadlineMs, clock: fakeClock() })
+}
+
+function failure(overrides: Overrides = {}): Promise<IdentityError> {
+  return source(overrides)
+    .token(signal)
+    .then(
+      () => Promise.reject(new Error('there was a credential')),
+      (error: IdentityError) => error,
+    )
+}
+
+/** Whether a process ends, zombie or not there, within a second. */
+async function isGone(pid: number): Promise<boolean> {
+  for (let tries = 0; tries < 100; tries++) {
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
+    if (stat === undefined || / Z /.test(stat)) return true
+    await new Promise((resolve) => setImmediate(resolve))
+  }
+  return false
+}
