@@ -142,7 +142,7 @@ function understand(reply: HttpReply, context: Context): Outcome<PlatformToken> 
           `${place.name} cannot get a token for ${context.resource} (500)`,
           {
             ...about,
-            hint: 'correct CONJUR_AZURE_RESOURCE, or let the platform reach login.microsoft.com (outbound rules)',
+            hint: 'correct CONJUR_AUTHN_AZURE_RESOURCE, or let the platform reach login.microsoft.com (outbound rules)',
             retryable: true,
           },
         ),

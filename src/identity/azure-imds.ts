@@ -177,10 +177,10 @@ function refused(reply: HttpReply, context: Context): Outcome<never> {
 
 function hintFor(said: string, selectorSetting: string): string {
   if (/invalid_resource|AADSTS500011|AADSTS50001\b/.test(said)) {
-    return 'correct CONJUR_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)'
+    return 'correct CONJUR_AUTHN_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)'
   }
   if (/api-version|newest-versions/.test(said)) {
-    return 'correct CONJUR_AZURE_API_VERSION (default 2018-02-01)'
+    return 'correct CONJUR_AUTHN_AZURE_API_VERSION (default 2018-02-01)'
   }
   return `see which identities are attached (az vm identity show) and compare ${selectorSetting}`
 }

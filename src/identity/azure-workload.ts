@@ -184,7 +184,7 @@ const ROWS: readonly Row[] = [
     codes: [70011, 500011, 1002012],
     means: 'the tenant does not know the resource',
     hint: ({ resource }) =>
-      `correct CONJUR_AZURE_RESOURCE ${resource} (default https://management.azure.com/)`,
+      `correct CONJUR_AUTHN_AZURE_RESOURCE ${resource} (default https://management.azure.com/)`,
   },
   {
     codes: [50013],

@@ -147,7 +147,7 @@ test('a resource that nobody knows is asked for six times', async () => {
   expect(platform.requests).toHaveLength(6)
   expect(error).toMatchObject({
     code: 'IDENTITY_NOT_READY',
-    hint: expect.stringContaining('CONJUR_AZURE_RESOURCE'),
+    hint: expect.stringContaining('CONJUR_AUTHN_AZURE_RESOURCE'),
   })
 })
 

@@ -290,7 +290,7 @@ test.each<[string, Fault, Partial<IdentityError>]>([
     { status: 400, body: '{"error":"invalid_resource","error_description":"AADSTS500011: none"}' },
     {
       code: 'IDENTITY_REFUSED',
-      hint: 'correct CONJUR_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)',
+      hint: 'correct CONJUR_AUTHN_AZURE_RESOURCE: the tenant does not know it (default https://management.azure.com/)',
     },
   ],
   [
@@ -301,7 +301,7 @@ test.each<[string, Fault, Partial<IdentityError>]>([
     },
     {
       code: 'IDENTITY_REFUSED',
-      hint: 'correct CONJUR_AZURE_API_VERSION (default 2018-02-01)',
+      hint: 'correct CONJUR_AUTHN_AZURE_API_VERSION (default 2018-02-01)',
     },
   ],
   ['401', { status: 401, body: '{"error":"unauthorized_client"}' }, { code: 'IDENTITY_REFUSED' }],
