@@ -22,6 +22,7 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'init':
     case 'sidecar':
       return (await import('./agent/start.ts')).start
+    case 'inject':
     case 'injector':
       return (await import('./injector/start.ts')).start
     case 'status':

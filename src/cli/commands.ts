@@ -44,6 +44,20 @@ export const commands = {
     flags: {},
     settings: true,
   },
+  inject: {
+    summary: 'Adds the agent to manifests as the webhook would, or finds pods it missed.',
+    examples: [
+      ['conjur-agent inject -f deployment.yaml --image IMAGE', 'prints the patched manifest'],
+      ['conjur-agent inject --audit', 'opted-in pods that run without the agent; exit 8 if any'],
+    ],
+    flags: {
+      file: { value: 'FILE', short: 'f', help: 'manifests to patch; - for stdin' },
+      namespace: { value: 'NAME', short: 'n', help: 'namespace of manifests that name none' },
+      image: { value: 'IMAGE', help: 'image of the injected agent' },
+      audit: { help: 'look at the pods of the cluster that KUBECONFIG names' },
+      json: { help: 'one JSON document' },
+    },
+  },
   injector: {
     summary: 'Serves the mutating webhook that adds the agent to pods.',
     examples: [

@@ -99,11 +99,14 @@ export function carriesAgents(pod: Pod, agents: readonly Agent[]): boolean {
   return agents.every(({ name, command }) =>
     containers.some(
       (container) =>
-        container.name === name &&
-        container.args?.[0] === command &&
-        (container.volumeMounts ?? []).some((mount) => mount.name === volumes.platformToken.name),
+        container.name === name && container.args?.[0] === command && isAgent(container),
     ),
   )
+}
+
+/** Whether a container is an injected agent: nobody else gets the platform token. */
+export function isAgent({ volumeMounts }: PodContainer): boolean {
+  return (volumeMounts ?? []).some(({ name }) => name === volumes.platformToken.name)
 }
 
 /** What an injected pod still lacks of the identity that Azure's webhook has given to others since. */

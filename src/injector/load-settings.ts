@@ -7,6 +7,8 @@ import { configError, missing, type Problem } from '../config/problems.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { PREFIX, unfitQuantity } from './annotations.ts'
 import { literal, referencesTo } from './containers.ts'
+import { authenticatorName } from '../config/trust.ts'
+import { Unfit } from '../config/setting.ts'
 import { parseQuantity } from './quantity.ts'
 import { modes, type ConjurSettings, type InjectionSettings } from './settings.ts'
 
@@ -139,7 +141,7 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
   const image = flag(invocation, 'image') ?? (file.image === '' ? undefined : file.image)
   if (image === undefined) problems.push(missing('--image', "the agent's own image"))
   const conjur = await readConjur({ environment, file, problems })
-  problems.push(...resourceProblems(file))
+  problems.push(...resourceProblems(file), ...certificateProblems(file))
   if (problems.length > 0 || conjur === undefined || image === undefined)
     throw configError(problems)
   const { agent, annotationPolicy: policy, token } = file
@@ -269,7 +271,10 @@ async function readConjur({
   problems,
 }: ConjurContext): Promise<ConjurSettings | undefined> {
   const { namespaceConfigMap, workloadIdentityAuthenticator, loginTemplate } = file.conjur
-  problems.push(...templateProblems(loginTemplate))
+  problems.push(
+    ...templateProblems(loginTemplate),
+    ...authenticatorProblems('conjur.workloadIdentityAuthenticator', workloadIdentityAuthenticator),
+  )
   const given = CONNECTION.flatMap((name) => {
     const value = environment[name]
     return value === undefined ? [] : [[name, value] as const]
@@ -295,30 +300,47 @@ async function readConjur({
     ([name]) => name === 'CONJUR_AUTHENTICATOR' || name === 'CONJUR_AUTHN_URL',
   )
   const { type, serviceId } = checked.conjur.authenticator
+  const common = [...literals, ...references]
   return {
-    environment: [...literals, ...references],
+    environment: common,
     authenticator: known ? `${type}/${serviceId ?? ''}` : undefined,
     workloadIdentity:
       workloadIdentityAuthenticator === ''
         ? undefined
         : {
             authenticator: workloadIdentityAuthenticator,
-            environment: [
-              ...(namespaceConfigMap === ''
-                ? [literal('CONJUR_APPLIANCE_URL', checked.conjur.applianceUrl.href)]
-                : []),
-              ...[...literals, ...references].filter(({ name }) =>
-                namespaceConfigMap === ''
-                  ? !['CONJUR_APPLIANCE_URL', 'CONJUR_AUTHN_URL', 'CONJUR_AUTHENTICATOR'].includes(
-                      name,
-                    )
-                  : !['CONJUR_AUTHN_URL', 'CONJUR_AUTHENTICATOR'].includes(name),
-              ),
-              literal('CONJUR_AUTHENTICATOR', workloadIdentityAuthenticator),
-            ],
+            environment: withAuthenticator(workloadIdentityAuthenticator, {
+              common,
+              // CONJUR_AUTHN_URL goes, and may have been all that named the appliance.
+              applianceUrl: known ? checked.conjur.applianceUrl : undefined,
+            }),
           },
     loginTemplate: loginTemplate === '' ? undefined : loginTemplate,
   }
+}
+
+/** The same connection with another authenticator. */
+function withAuthenticator(
+  authenticator: string,
+  { common, applianceUrl }: { common: readonly V1EnvVar[]; applianceUrl: URL | undefined },
+): readonly V1EnvVar[] {
+  const kept = common.filter(
+    ({ name }) => name !== 'CONJUR_AUTHN_URL' && name !== 'CONJUR_AUTHENTICATOR',
+  )
+  const named = kept.some(({ name }) => name === 'CONJUR_APPLIANCE_URL')
+  return [
+    ...(named || applianceUrl === undefined
+      ? []
+      : [literal('CONJUR_APPLIANCE_URL', applianceUrl.href)]),
+    ...kept,
+    literal('CONJUR_AUTHENTICATOR', authenticator),
+  ]
+}
+
+function authenticatorProblems(name: string, typed: string): readonly Problem[] {
+  const read = typed === '' ? undefined : authenticatorName(typed)
+  if (!(read instanceof Unfit)) return []
+  return [{ place: 'config file', name, what: `"${typed}" ${read.reason}` }]
 }
 
 /** What an agent would find wrong with the connection; the CA's form and the login are others' affair. */
@@ -355,6 +377,18 @@ function agentEnvironment({ agent }: File): readonly V1EnvVar[] {
     ...(agent.logLevel === 'info' ? [] : [literal('LOG_LEVEL', agent.logLevel)]),
     ...agent.extraEnv,
   ]
+}
+
+/** What a self-made certificate needs to know: where it is kept, for whom, and who must trust it. */
+function certificateProblems({ certificate }: File): readonly Problem[] {
+  if (certificate.mode !== 'self') return []
+  return (['secretName', 'serviceName', 'webhookName'] as const)
+    .filter((name) => certificate[name] === '')
+    .map((name) => ({
+      place: 'config file',
+      name: `certificate.${name}`,
+      what: 'is missing; certificate.mode self needs it',
+    }))
 }
 
 function templateProblems(template: string): readonly Problem[] {

@@ -55,6 +55,7 @@ const OwnerReference = object({
 const Metadata = object({
   name: text,
   generateName: text,
+  uid: text,
   namespace: text,
   annotations: texts,
   labels: texts,

@@ -14,6 +14,7 @@ import {
   environmentFor,
   hasTemplates,
 } from './containers.ts'
+import { fieldOf, isWindows, OPT_IN, optInOf, systemNamespaces } from './eligible.ts'
 import { patchOf, type Operation } from './patch.ts'
 import { readPod, textsOf, type AdmissionRequest, type Pod } from './pod.ts'
 import type { InjectionSettings } from './settings.ts'
@@ -74,9 +75,6 @@ export interface Findings {
   readonly warnings: readonly string[]
 }
 
-/** Namespaces the cluster itself lives in. */
-export const systemNamespaces: readonly string[] = ['kube-system', 'kube-public', 'kube-node-lease']
-
 /** Decides about one request: what the pod gets, or why it gets nothing. */
 export async function review(
   request: AdmissionRequest,
@@ -109,12 +107,6 @@ export async function reviewPod(
   if (isWindows(pod)) return skipped('windows', ['Windows pods are not injected'])
   if (opted === undefined) return refused('opt-in-value', [optInProblem(asked, settings)])
   return inject(pod, context)
-}
-
-/** Whether a pod opts in as this cluster does it; undefined: not at all. */
-export function wantsInjection(pod: Pod, settings: InjectionSettings): boolean | undefined {
-  const { asked } = optInOf(pod, settings)
-  return asked === undefined ? undefined : optIn(asked)
 }
 
 async function inject(
@@ -193,29 +185,6 @@ function overlooked(request: AdmissionRequest, { settings }: ReviewContext): Ver
   ])
 }
 
-const OPT_IN = `${PREFIX}inject`
-
-function fieldOf({ match }: InjectionSettings): 'annotations' | 'labels' {
-  return match === 'label' ? 'labels' : 'annotations'
-}
-
-function optInOf(
-  pod: Pod,
-  settings: InjectionSettings,
-): { asked: string | undefined; elsewhere: readonly string[] } {
-  const field = fieldOf(settings)
-  const other = field === 'labels' ? 'annotations' : 'labels'
-  const asked = pod.metadata?.[field]?.[OPT_IN]
-  const misplaced = pod.metadata?.[other]?.[OPT_IN]
-  return {
-    asked,
-    elsewhere:
-      misplaced === undefined || optIn(misplaced) === false
-        ? []
-        : [`${OPT_IN} among the ${other} has no effect; write it among the ${field}`],
-  }
-}
-
 function optInProblem(asked: string, { match }: InjectionSettings): string {
   const word = asked.length > 40 ? `${asked.slice(0, 37)}…` : asked
   return `${OPT_IN}: the ${match} "${word.replaceAll(/\p{Cc}+/gu, ' ')}" is neither true, yes, on, y nor false, no, off, n`
@@ -229,25 +198,6 @@ function misspelt(pod: Pod, { known }: ReviewContext): readonly string[] {
     const guess = isKnown(name, known) ? undefined : nearestName(name, known)
     return guess === undefined ? [] : [`${key}: unknown annotation; nearest: ${PREFIX}${guess}`]
   })
-}
-
-function isWindows(pod: Pod): boolean {
-  const { os, nodeSelector, affinity } = pod.spec
-  if (os?.name.toLowerCase() === 'windows') return true
-  const labels = ['kubernetes.io/os', 'beta.kubernetes.io/os']
-  if (labels.some((label) => nodeSelector?.[label] === 'windows')) return true
-  const terms =
-    affinity?.nodeAffinity?.requiredDuringSchedulingIgnoredDuringExecution?.nodeSelectorTerms ?? []
-  const onlyWindows = terms.map(({ matchExpressions }) =>
-    (matchExpressions ?? []).some(
-      ({ key, operator, values }) =>
-        labels.includes(key) &&
-        operator === 'In' &&
-        values?.length === 1 &&
-        values[0] === 'windows',
-    ),
-  )
-  return onlyWindows.length > 0 && onlyWindows.every(Boolean)
 }
 
 function skipped(reason: Reason, warnings: readonly string[] = []): Verdict {

@@ -1,107 +1,163 @@
-import { readFile } from 'node:fs/promises'
-import type { Server } from 'node:http'
+import { hostname } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { listenAddress, Unfit } from '../config/setting.ts'
-import { ConfigError, UsageError } from '../core/errors.ts'
+import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
+import { briefly, connect } from '../kubernetes/cluster.ts'
+import { eventPort } from '../kubernetes/events.ts'
+import { podLister } from '../kubernetes/pods.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { agentCheck, knownAnnotations } from './agent-check.ts'
-import { loadSettings } from './load-settings.ts'
+import {
+  selfMadeCertificate,
+  suppliedCertificate,
+  type CertificateSource,
+} from './certificate-source.ts'
+import { readCommandLine, shown, type CommandLine } from './command-line.ts'
+import { closed, listening } from './listening.ts'
+import { loadSettings, type InjectorSettings } from './load-settings.ts'
 import { createMetrics, type InjectorMetrics } from './metrics.ts'
 import { review } from './review.ts'
 import { createStatusServer, createWebhook, refusalOf, type Answered } from './server.ts'
+import { auditor, refusalWitness } from './witnesses.ts'
 
-/** `conjur-agent injector`: answers admission reviews until SIGTERM, then ends with 0. */
+/** `inject` prints patched manifests or missed pods; `injector` answers reviews until SIGTERM, then ends with 0. */
 export async function start(invocation: Invocation): Promise<number> {
-  const listen = address(invocation, 'listen', '0.0.0.0:8443')
-  const statusListen = address(invocation, 'status-listen', '0.0.0.0:8080')
+  return invocation.command === 'inject' ? print(invocation) : keepServing(invocation)
+}
+
+async function print(invocation: Invocation): Promise<number> {
+  const { inject } = await import('./inject.ts')
+  const { stdout, stderr, code } = await inject(invocation, process.stdin)
+  process.stderr.write(stderr)
+  process.stdout.write(stdout)
+  return code
+}
+
+async function keepServing(invocation: Invocation): Promise<number> {
+  const line = readCommandLine(invocation)
   const settings = await loadSettings(invocation)
   const log = createLogger({
-    level: logLevel(invocation),
+    level: line.logLevel,
     destination: process.stderr,
     pretty: process.stderr.isTTY,
   })
-  const metrics = createMetrics()
-  const tls = await suppliedCertificate(invocation)
-  const context = { settings: settings.injection, known: knownAnnotations(), check: agentCheck }
-  const webhook = createWebhook(tls, {
-    review: (request) => review(request, context),
-    answered: (answered) => record(answered, { log, metrics }),
-    failed: (error) => log.error({ err: error }, 'a review failed'),
-  })
-  let ready = false
-  const status = createStatusServer({
-    notReady: () => (ready ? undefined : 'reviews are not served'),
-    metrics: () => metrics.text(),
-  })
-  const ended = signalled()
-  await Promise.all([listening(webhook, listen), listening(status, statusListen)])
-  ready = true
-  log.info({ listen: shown(listen), status: shown(statusListen) }, 'serving reviews at /mutate')
-  await ended
-  ready = false
-  await Promise.all([closed(webhook), closed(status)])
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(signal, () => {
+      stop.abort(new Error('asked to end'))
+    })
+  }
+  try {
+    await serve({ line, settings, log, metrics: createMetrics() }, stop.signal)
+  } catch (error) {
+    if (!stop.signal.aborted) throw error
+  }
   return 0
 }
 
-interface Address {
-  readonly host: string
-  readonly port: number
-}
-
-function address({ flags }: Invocation, name: string, usual: string): Address {
-  const typed = flags[name] ?? usual
-  const read = listenAddress(String(typed))
-  if (read !== 'off' && !(read instanceof Unfit)) return read
-  throw new UsageError('USAGE', `--${name} "${String(typed)}" is no address`, {
-    hint: `write it as HOST:PORT, such as --${name} ${usual}`,
-  })
-}
-
-function shown({ host, port }: Address): string {
-  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`
-}
-
-const levels = ['debug', 'info', 'warn', 'error'] as const
-
-function logLevel({ flags, environment }: Invocation): (typeof levels)[number] {
-  const typed = flags['log-level'] ?? environment['LOG_LEVEL'] ?? 'info'
-  const level = levels.find((candidate) => candidate === typed)
-  if (level !== undefined) return level
-  throw new UsageError('USAGE', `there is no log level ${String(typed)}`, {
-    hint: `write one of ${levels.join(', ')}`,
-  })
-}
-
-async function suppliedCertificate({
-  flags,
-}: Invocation): Promise<{ readonly cert: string; readonly key: string }> {
-  const read = async (name: string): Promise<string> => {
-    const path = flags[name]
-    if (typeof path !== 'string') {
-      throw new UsageError('USAGE', `--${name} is missing`, {
-        hint: 'name the serving certificate: --tls-cert FILE --tls-key FILE',
-      })
-    }
-    try {
-      return await readFile(path, 'utf8')
-    } catch (cause) {
-      throw new ConfigError('CONFIG_UNREADABLE', `--${name}: ${path} cannot be read`, {
-        hint: `ls -l ${path}`,
-        cause,
-      })
-    }
-  }
-  return { cert: await read('tls-cert'), key: await read('tls-key') }
-}
-
-interface Recorders {
+interface Parts {
+  readonly line: CommandLine
+  readonly settings: InjectorSettings
   readonly log: Logger
   readonly metrics: InjectorMetrics
 }
 
+async function serve(parts: Parts, signal: AbortSignal): Promise<void> {
+  const { line, settings, log, metrics } = parts
+  let serving = false
+  await using certificate = await certificateSource(parts)
+  const status = createStatusServer({
+    notReady: () => (serving ? certificate.notTrusted() : 'reviews are not served'),
+    metrics: () => metrics.text(),
+  })
+  await listening(status, line.statusListen)
+  const witness = await witnesses(parts, { certificate, signal })
+  const context = { settings: settings.injection, known: knownAnnotations(), check: agentCheck }
+  const first = await certificate.start((pair) => {
+    webhook.setSecureContext(pair)
+  }, signal)
+  const webhook = createWebhook(first, {
+    review: (request) => review(request, context),
+    answered: (answered) => {
+      record(answered, parts)
+      witness(answered)
+    },
+    failed: (error) => {
+      log.error({ err: error }, 'a review failed')
+    },
+  })
+  await listening(webhook, line.listen)
+  serving = true
+  log.info({ listen: shown(line.listen), status: shown(line.statusListen) }, 'serving reviews')
+  await aborted(signal)
+  serving = false
+  await Promise.all([closed(webhook), closed(status)])
+}
+
+/** Supplied files where they are named, or the injector's own work where the config file says so. */
+async function certificateSource({
+  line,
+  settings,
+  log,
+  metrics,
+}: Parts): Promise<CertificateSource> {
+  const { certificate, injection } = settings
+  if (line.files !== undefined) return suppliedCertificate(line.files, { log, metrics })
+  if (certificate.mode !== 'self') {
+    throw new UsageError('USAGE', 'there is no serving certificate', {
+      hint: 'name it: --tls-cert FILE --tls-key FILE, or set certificate.mode to self in the config file',
+    })
+  }
+  const namespace = injection.ownNamespace ?? 'default'
+  const service = certificate.serviceName
+  return selfMadeCertificate(
+    {
+      namespace,
+      secretName: certificate.secretName,
+      leaseName: certificate.secretName,
+      webhookName: certificate.webhookName,
+      identity: hostname(),
+      names: [`${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`],
+      leafDays: certificate.leafDays,
+      caDays: certificate.caDays,
+    },
+    { log, metrics },
+  )
+}
+
+interface Surroundings {
+  readonly certificate: CertificateSource
+  readonly signal: AbortSignal
+}
+
+/** Who is told what, beside the log: owners of refused pods, and pods that were missed. */
+async function witnesses(
+  { settings, log, metrics }: Parts,
+  { certificate, signal }: Surroundings,
+): Promise<(answered: Answered) => void> {
+  const { audit, events, injection } = settings
+  if (!audit.enabled && !events) return () => {}
+  const cluster = await connect()
+  const emit = eventPort(cluster, 'conjur-agent-injector')
+  if (audit.enabled) {
+    const look = auditor({ list: podLister(cluster), emit, settings: injection, metrics, log })
+    const watch = async (): Promise<void> => {
+      for (;;) {
+        await wait(audit.interval, undefined, { signal })
+        if (!certificate.leads()) continue
+        await look().catch((error: unknown) => {
+          log.warn({ reason: briefly(error) }, 'the audit could not be finished')
+        })
+      }
+    }
+    watch().catch(() => {})
+  }
+  return events ? refusalWitness(emit, log) : () => {}
+}
+
 /** One line a pod that opted in, one count a review. Names and reasons only: a patch may hold anything. */
-function record({ request, answer, seconds }: Answered, { log, metrics }: Recorders): void {
+function record({ request, answer, seconds }: Answered, { log, metrics }: Parts): void {
   const reason = answer.outcome === 'malformed' ? 'malformed' : answer.reason
   metrics.reviewed({ outcome: answer.outcome, reason, seconds })
   const facts = { namespace: request?.namespace ?? undefined, uid: request?.uid, reason }
@@ -123,43 +179,11 @@ function record({ request, answer, seconds }: Answered, { log, metrics }: Record
   }
 }
 
-function signalled(): Promise<void> {
+function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.once(signal, () => {
-        resolve()
-      })
-    }
-  })
-}
-
-function listening(
-  server: Pick<Server, 'listen' | 'once'>,
-  { host, port }: Address,
-): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: Error) => {
-      reject(
-        new ConfigError('CONFIG_INVALID', `${shown({ host, port })} cannot be listened on`, {
-          hint: `ss -ltnp 'sport = :${port}' shows who holds the port`,
-          cause,
-        }),
-      )
-    })
-    server.listen({ port, ...(host === '' ? {} : { host }) }, resolve)
-  })
-}
-
-/** Lets running reviews end, but for no longer than half a second. */
-function closed(server: Pick<Server, 'close' | 'closeIdleConnections' | 'closeAllConnections'>) {
-  return new Promise<void>((resolve) => {
-    const hurry = setTimeout(() => {
-      server.closeAllConnections()
-    }, 500)
-    server.close(() => {
-      clearTimeout(hurry)
+    if (signal.aborted) resolve()
+    signal.addEventListener('abort', () => {
       resolve()
     })
-    server.closeIdleConnections()
   })
 }

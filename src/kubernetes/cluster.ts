@@ -1,0 +1,78 @@
+import type * as client from '@kubernetes/client-node'
+
+/** A connection to the API server; the library is loaded when one is first made. */
+export interface Cluster {
+  readonly library: typeof client
+  readonly config: client.KubeConfig
+}
+
+/** How long one request to the API server may take. */
+const DEADLINE_MS = 10_000
+
+/** Connects as `KUBECONFIG` says, or in a pod with its service account. Nothing is sent yet. */
+export async function connect(): Promise<Cluster> {
+  const library = await import('@kubernetes/client-node')
+  const config = new library.KubeConfig()
+  config.loadFromDefault()
+  return { library, config }
+}
+
+/** Options of one request: its deadline, and how a patch is meant. */
+export function requestOptions(
+  { library }: Cluster,
+  contentType?: 'application/strategic-merge-patch+json',
+): client.ConfigurationOptions {
+  const header =
+    contentType === undefined
+      ? library.setHeaderMiddleware('Accept', 'application/json')
+      : library.setHeaderMiddleware('Content-Type', contentType)
+  return {
+    middleware: [
+      {
+        pre: (request) => {
+          request.setSignal(AbortSignal.timeout(DEADLINE_MS))
+          return header.pre(request)
+        },
+        post: (response) => header.post(response),
+      },
+    ],
+    middlewareMergeStrategy: 'append',
+  }
+}
+
+/** Whether the API server answered with this status. */
+export function answered(error: unknown, status: number): boolean {
+  return error instanceof Error && 'code' in error && error.code === status
+}
+
+/** The answer, or undefined where the API server says that there is no such object. */
+export async function unlessAbsent<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer
+  } catch (error) {
+    if (answered(error, 404)) return undefined
+    throw error
+  }
+}
+
+/** Whether a write went through; false where somebody else was faster. */
+export async function unlessConflict(write: Promise<unknown>): Promise<boolean> {
+  try {
+    await write
+    return true
+  } catch (error) {
+    if (answered(error, 409)) return false
+    throw error
+  }
+}
+
+/** An error of the API server in one line, without its body or headers. */
+export function briefly(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  if ('code' in error && typeof error.code === 'number') {
+    return `the API server answers ${error.code}`
+  }
+  const { cause } = error
+  const reason = cause instanceof Error && 'code' in cause ? ` (${String(cause.code)})` : ''
+  return `${error.message.split('\n', 1)[0] ?? ''}${reason}`
+}
