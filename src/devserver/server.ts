@@ -1,5 +1,5 @@
 import { randomApiKey } from './api-key.ts'
-import { FetchFailed, fetchText } from './authn/fetch-text.ts'
+import { FetchFailed, fetchText, type Fetched } from './authn/fetch-text.ts'
 import { createKeyCache } from './authn/signing-keys.ts'
 import { makeCertificate } from './certificate.ts'
 import { createFaults, type Faults } from './faults.ts'
@@ -46,6 +46,11 @@ export interface DevserverOptions {
   readonly stateFile?: string
   /** Milliseconds since 1970; the machine's clock unless given. */
   readonly clock?: () => number
+  /**
+   * How token issuers are asked, with the CA to trust; over the network unless given. Rejecting
+   * means that no answer came.
+   */
+  readonly askIssuer?: (address: string, ca: string | undefined) => Promise<Fetched>
   readonly log?: (line: string) => void
   readonly audit?: (event: AuditEvent) => void
   readonly explain?: (line: string) => void
@@ -123,7 +128,7 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
     async fetch(address, ca) {
       const isAway = faults.active().some(({ kind }) => kind === 'provider-away')
       if (isAway) throw new FetchFailed(`Connection refused - provider-away: ${address}`, false)
-      return fetchText(address, ca)
+      return (options.askIssuer ?? fetchText)(address, ca)
     },
   }
   const served = await certificate

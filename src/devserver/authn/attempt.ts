@@ -35,27 +35,37 @@ export function auditedRole(account: string, login: string | undefined): string 
   return login === undefined ? `${account}:user:USERNAME_MISSING` : roleIdOf(account, login)
 }
 
+/** What was tried: as the log words its success and its failure. */
+const verbs = {
+  authenticate: ['successfully authenticated with', 'failed to authenticate with'],
+  login: ['successfully logged in with', 'failed to login with'],
+  'validate-status': ['successfully validated status for', 'failed to validate status for'],
+} as const
+
 /** Writes what became of an attempt to the log and to the audit trail. */
 export function auditAttempt(
   world: World,
   attempt: Attempt,
-  outcome: { readonly login: string | undefined; readonly error?: string; readonly verb?: string },
+  outcome: {
+    readonly login: string | undefined
+    readonly error?: string
+    readonly verb?: keyof typeof verbs
+  },
 ): void {
-  const role = auditedRole(attempt.account, outcome.login)
-  const how = `with authenticator ${attempt.authenticator} service ${webserviceId(attempt)}`
-  const verb = outcome.verb ?? 'authenticate'
+  const { login, error, verb = 'authenticate' } = outcome
+  const role = auditedRole(attempt.account, login)
+  const [done, failed] = verbs[verb]
+  const service = `authenticator ${attempt.authenticator} service ${webserviceId(attempt)}`
   const message =
-    outcome.error === undefined
-      ? `${role} successfully ${verb === 'login' ? 'logged in' : 'authenticated'} ${how}`
-      : `${role} failed to ${verb} ${how}: ${outcome.error}`
+    error === undefined ? `${role} ${done} ${service}` : `${role} ${failed} ${service}: ${error}`
   world.log(message)
   world.audit({
     event: verb,
-    success: outcome.error === undefined,
+    success: error === undefined,
     message,
     role,
     resource: webserviceId(attempt),
     clientIp: attempt.clientIp,
-    error: outcome.error,
+    error,
   })
 }

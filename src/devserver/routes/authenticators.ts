@@ -89,7 +89,7 @@ export async function authenticatorStatus(call: Call): Promise<Reply> {
       auditAttempt(
         world,
         { ...attempt, login: caller },
-        { login: caller, error: error.message, verb: 'validate status for' },
+        { login: caller, error: error.message, verb: 'validate-status' },
       )
     }
     world.log(`Status check failed with error: ${error.inspected}`)
