@@ -45,9 +45,9 @@ export function goQuoteAscii(bytes: string): string {
   return quoteWith(bytes, '"', (code) => code < 0x7f && isPrint(code))
 }
 
-/** What `%q` makes of a number: a character in single quotes. */
-export function goQuoteRune(code: number): string {
-  return quoteWith(encodeRune(code), "'", isPrint)
+/** What `%q` makes of a number, and `%+q`: a character in single quotes. */
+export function goQuoteRune(code: number, isAscii: boolean): string {
+  return quoteWith(encodeRune(code), "'", (code) => (!isAscii || code < 0x7f) && isPrint(code))
 }
 
 /** What Go's unicode.IsPrint says: letters, marks, numbers, punctuation, symbols and the space. */

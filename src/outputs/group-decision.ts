@@ -2,6 +2,8 @@ import { AgentError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import type { SetFile } from './file-set.ts'
 import { renderList, type FormatEntry } from './formats.ts'
+import { TemplateError } from './gotemplate/template-error.ts'
+import { renderGroup } from './group-template.ts'
 import type { Snapshot } from './output.ts'
 import { groupPaths, plainPath, type Entry, type SecretGroup } from './secret-group.ts'
 
@@ -101,10 +103,14 @@ function decideList(
   const { path, mode } = group
   const kept = { ...nothing, keep: [path], values: new Map([[path, entries.length]]) }
   if (entries.some(({ state }) => state === 'unknown')) return kept
-  const present = entries.flatMap((resolved): FormatEntry[] =>
-    resolved.state === 'value' ? [{ alias: resolved.entry.alias, value: resolved.value }] : [],
-  )
-  if (present.length === 0) return { ...nothing, gone: [path] }
+  const present = entries.flatMap((resolved): FormatEntry[] => {
+    const { alias, required } = resolved.entry
+    if (resolved.state === 'value') return [{ alias, value: resolved.value }]
+    // A template asks for its secrets by name: one that may be missing is empty there.
+    return group.format === 'template' && !required ? [{ alias, value: new Secret('') }] : []
+  })
+  const isTextAlone = group.format === 'template' && entries.length === 0
+  if (present.length === 0 && !isTextAlone) return { ...nothing, gone: [path] }
   try {
     const content = new Secret(render(present, group, formatCompatibility))
     return {
@@ -115,17 +121,29 @@ function decideList(
     }
   } catch (error) {
     if (!(error instanceof AgentError)) throw error
+    if (asksForAbsent(error, entries)) return { ...nothing, gone: [path] }
     return { ...kept, error }
   }
 }
 
 function render(
   entries: readonly FormatEntry[],
-  { name, format }: SecretGroup,
+  group: SecretGroup,
   compatibility: 'safe' | 'secrets-provider',
 ): Buffer {
-  if (format === 'template' || format === 'plain') throw new Error(`${format} is no list`)
+  const { format, name } = group
+  if (format === 'plain') throw new Error('plain is no single file')
+  if (format === 'template') return renderGroup(group, entries, compatibility)
   return renderList(entries, { format, group: name, compatibility })
+}
+
+/** Whether a template fails because it asks for an entry that Conjur no longer has. */
+function asksForAbsent(error: AgentError, entries: readonly Resolved[]): boolean {
+  const { cause } = error
+  return (
+    cause instanceof TemplateError &&
+    entries.some(({ state, entry }) => state === 'absent' && entry.alias === cause.missing)
+  )
 }
 
 function notes(entries: readonly Resolved[]): string[] {

@@ -1,10 +1,11 @@
-import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
 import type { Published } from '../../src/outputs/output.ts'
 import { secretFiles } from '../../src/outputs/secret-files.ts'
-import { checkGroups, type Entry, type SecretGroup } from '../../src/outputs/secret-group.ts'
+import { checkGroups } from '../../src/outputs/check-groups.ts'
+import type { Entry, SecretGroup } from '../../src/outputs/secret-group.ts'
 import { temporaryVolume } from '../support/temporary-volume.ts'
 
 function entry(alias: string, more: Partial<Entry> = {}): Entry {
@@ -213,6 +214,87 @@ describe('P4', () => {
   })
 })
 
+describe('a template', () => {
+  const text = 'user={{ secret "user" }}\n{{ range .SecretsArray }}{{ .Alias }};{{ end }}'
+  const templated = group({ format: 'template', path: 'db.conf', template: { text } })
+
+  test('is rendered over the group', async () => {
+    const directory = temporaryVolume()
+
+    const published = await publish(directory, [templated], { values: both })
+
+    expect(read(directory, 'db.conf')).toBe('user=web\nuser;password;')
+    expect(published['db.conf']).toMatchObject({ kind: 'template', values: 2, state: 'written' })
+  })
+
+  test('P10 in a file is read afresh in every pass', async () => {
+    const directory = temporaryVolume()
+    const file = join(temporaryVolume(), 'db.tpl')
+    const inFile = group({ format: 'template', path: 'db.conf', template: { file } })
+    writeFileSync(file, 'one {{ secret "user" }}')
+    await publish(directory, [inFile], { values: both })
+
+    writeFileSync(file, 'two {{ secret "user" }}')
+    await publish(directory, [inFile], { values: both })
+
+    expect(read(directory, 'db.conf')).toBe('two web')
+  })
+
+  test('sees an optional secret that is missing as the empty string', async () => {
+    const directory = temporaryVolume()
+    const entries = [entry('user', { required: false }), entry('password')]
+
+    await publish(directory, [{ ...templated, entries }], { values: { password: 'x' } })
+
+    expect(read(directory, 'db.conf')).toBe('user=\nuser;password;')
+  })
+
+  test('P4 goes with the secret that it asks for, and stays without one that it does not', async () => {
+    const directory = temporaryVolume()
+    await publish(directory, [templated], { values: both })
+
+    await publish(directory, [templated], { values: { user: 'web' } })
+    const withoutPassword = read(directory, 'db.conf')
+    const published = await publish(directory, [templated], { values: { password: 'x' } })
+
+    expect(withoutPassword).toBe('user=web\nuser;')
+    expect(published['db.conf']?.state).toBe('removed')
+  })
+
+  test('P2 that fails with the true values leaves the file and tells the place alone', async () => {
+    const directory = temporaryVolume()
+    const decoding = { ...templated, template: { text: 'x\n{{ secret "user" | b64dec }}' } }
+    await publish(directory, [decoding], { values: { user: 'd2Vi', password: '' } })
+
+    const published = await publish(directory, [decoding], {
+      values: { user: 'hunter2!', password: '' },
+    })
+
+    expect(read(directory, 'db.conf')).toBe('x\nweb')
+    expect(published['db.conf']).toMatchObject({
+      state: 'kept',
+      error: {
+        code: 'OUTPUT_UNFIT',
+        message:
+          'the template of group db fails at line 2, column 20: b64dec: the value is not base64',
+      },
+    })
+  })
+
+  test('may bring bytes that are no text only as text', async () => {
+    const directory = temporaryVolume()
+    const entries = [entry('user', { contentType: 'base64' })]
+    const raw = { ...templated, entries }
+    const encoded = { ...raw, template: { text: '{{ secret "user" | b64enc }}' } }
+
+    const refused = await publish(directory, [raw], { values: { user: '/wA=' } })
+    await publish(directory, [encoded], { values: { user: '/wA=' } })
+
+    expect(refused['db.conf']?.error).toMatchObject({ facts: { group: 'db', alias: 'user' } })
+    expect(read(directory, 'db.conf')).toBe('/wA=')
+  })
+})
+
 describe('P6 what cannot be is known before any value', () => {
   test.each<[string, readonly Partial<SecretGroup>[], string]>([
     [
@@ -241,6 +323,21 @@ describe('P6 what cannot be is known before any value', () => {
       'a template missing',
       [{ format: 'template' }],
       'group db: format template without a template',
+    ],
+    [
+      'a template that cannot be read',
+      [{ format: 'template', template: { text: '\n{{ if }}' } }],
+      'group db: the template fails at line 2, column 7: missing value for if',
+    ],
+    [
+      'a template that asks for what the group has not',
+      [{ format: 'template', template: { text: '{{ secret "nope" }}' } }],
+      'group db: the template fails at line 1, column 4: secret: the group has no secret "nope"',
+    ],
+    [
+      'a template file that is not there',
+      [{ format: 'template', template: { file: '/nowhere/db.tpl' } }],
+      'group db: the template, /nowhere/db.tpl cannot be read',
     ],
     ['a template too many', [{ template: { text: '' } }], 'group db: a template, but format json'],
     ['a shared path', [{}, { name: 'web' }], 'groups db and web share the file path "db.json"'],
