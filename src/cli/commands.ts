@@ -14,6 +14,8 @@ export interface Command {
   readonly settings?: boolean
   /** What stands for positional arguments in help; absent where a command takes none. */
   readonly positionals?: string
+  /** Lines below the flags. */
+  readonly notes?: readonly string[]
 }
 
 /** The flags that every command takes. */
@@ -108,36 +110,27 @@ export const commands = {
   },
   devserver: {
     summary: 'Plays a small Conjur on loopback over TLS, for development and tests.',
-    examples: [
-      ['conjur-agent devserver --policy web.yml', 'every declared authenticator is on'],
-      ['conjur-agent devserver --policy web.yml --explain', 'why a login is refused'],
-    ],
+    examples: [['conjur-agent devserver --policy web.yml --explain', 'why is my login refused?']],
     flags: {
-      policy: { value: 'FILES', help: 'policy to load at start, comma-separated' },
+      policy: { value: 'FILES', help: 'loaded at start; comma-separated' },
       values: { value: 'FILE', help: 'YAML or JSON: variable id → value or {base64: …}' },
       account: { value: 'NAME', help: 'the account (dev)' },
-      listen: { value: 'HOST:PORT', help: 'where to serve (127.0.0.1:0, any free port)' },
-      'admin-api-key': { value: 'KEY', help: 'of the user admin; random unless given' },
+      listen: { value: 'HOST:PORT', help: '(127.0.0.1:0, which is any free port)' },
+      'admin-api-key': { value: 'KEY', help: 'of the user admin (random)' },
       'ca-out': { value: 'FILE', help: 'where to write the CA to trust' },
-      'keys-out': { value: 'FILE', help: 'where to write the API keys of hosts and users' },
-      authenticators: {
-        value: 'LIST',
-        help: 'switched on, such as authn-jwt/prod (all that policy declares)',
-      },
+      authenticators: { value: 'LIST', help: 'those that are on (all in --policy)' },
       'token-ttl': { value: 'TIME', help: 'life of access tokens (480s)' },
+      play: { value: 'LIST', help: 'dap, base=/api, unavailable:10s, outage, slow, …' },
       explain: { help: 'one plain sentence for every refusal' },
       audit: { help: 'audit records as JSON lines on stdout' },
-      log: { value: 'FILE', help: 'the server log with its CONJ codes (stderr)' },
+      log: { value: 'FILE', help: 'the log with its CONJ… codes (stderr)' },
       state: { value: 'FILE', help: 'keeps everything between starts' },
-      fault: {
-        value: 'LIST',
-        help: 'unavailable:10s, outage, slow, …; also POST /devserver/faults',
-      },
-      'base-path': { value: 'PATH', help: 'what stands before every path, such as /api' },
-      'dap-era': { help: 'tokens without exp, batches without base64' },
-      http: { help: 'plain HTTP instead of TLS' },
       'allow-remote': { help: 'lets --listen name more than loopback' },
     },
+    notes: [
+      'Not done (501): authn-iam, authn-k8s, authn-ldap, OIDC code flow, v2 API,',
+      'issuers, host factories, CA signing, accounts, reading policies back',
+    ],
   },
   help: {
     summary: 'Shows what a command, a setting or an error code means.',

@@ -25,6 +25,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
   ['Run', [['init, sidecar', 'one pass; until SIGTERM']]],
   ['Look', [['status', 'a running agent (healthcheck: probes)']]],
   ['Cluster', [['injector', 'the mutating webhook']]],
+  ['Develop', [['devserver', 'a small Conjur']]],
 ]
 
 function overview(): string {
@@ -85,6 +86,7 @@ function commandHelp(name: string, command: Command): string {
         help,
       ]),
     ),
+    ...(command.notes ?? []),
     ...(command.settings === true
       ? ['', 'Every setting is a flag too: conjur-agent help settings lists them']
       : []),

@@ -9,7 +9,6 @@ export interface Asked {
   readonly valuesFile: string | undefined
   readonly adminApiKey: string | undefined
   readonly caFile: string | undefined
-  readonly keysFile: string | undefined
   readonly stateFile: string | undefined
   readonly logFile: string | undefined
   readonly authenticators: readonly string[] | undefined
@@ -17,7 +16,6 @@ export interface Asked {
   readonly faults: readonly Fault[]
   readonly basePath: string
   readonly dapEra: boolean
-  readonly http: boolean
   readonly audit: boolean
   readonly explain: boolean
 }
@@ -52,16 +50,12 @@ export function readFlags(flags: Flags): Asked {
     valuesFile: text(flags, 'values'),
     adminApiKey: text(flags, 'admin-api-key'),
     caFile: text(flags, 'ca-out'),
-    keysFile: text(flags, 'keys-out'),
     stateFile: text(flags, 'state'),
     logFile: text(flags, 'log'),
     authenticators:
       flags['authenticators'] === undefined ? undefined : list(text(flags, 'authenticators')),
     tokenTtlSeconds: Math.floor(duration('token-ttl', text(flags, 'token-ttl') ?? '480s') / 1000),
-    faults: list(text(flags, 'fault')).map(fault),
-    basePath: basePath(text(flags, 'base-path') ?? ''),
-    dapEra: flags['dap-era'] === true,
-    http: flags['http'] === true,
+    ...plays(list(text(flags, 'play'))),
     audit: flags['audit'] === true,
     explain: flags['explain'] === true,
   }
@@ -106,19 +100,29 @@ function duration(name: string, value: string): number {
   return Number(digits) * (units[unit ?? 's'] ?? 1000)
 }
 
+/** What servers in the field do differently: an older era, a base path, faults from the start. */
+function plays(names: readonly string[]): Pick<Asked, 'faults' | 'basePath' | 'dapEra'> {
+  const base = names.find((name) => name.startsWith('base='))
+  return {
+    dapEra: names.includes('dap'),
+    basePath: base === undefined ? '' : basePath(base.slice('base='.length)),
+    faults: names.filter((name) => name !== 'dap' && name !== base).map(fault),
+  }
+}
+
 function fault(value: string): Fault {
   const [name, length] = value.split(':')
   const kind = faultKinds.find((each) => each === name)
   if (kind === undefined) {
     throw new FlagError(
-      `--fault does not know ${name}`,
-      `--fault takes ${faultKinds.join(', ')}, each with an optional :TIME`,
+      `--play does not know ${name}`,
+      `--play takes dap, base=/PATH, and ${faultKinds.join(', ')}, each of these with an optional :TIME`,
     )
   }
-  return length === undefined ? { kind } : { kind, forMs: duration('fault', length) }
+  return length === undefined ? { kind } : { kind, forMs: duration('play', length) }
 }
 
 function basePath(value: string): string {
-  if (value === '' || /^\/[\w./~-]*$/.test(value)) return value.replace(/\/+$/, '')
-  throw new FlagError(`--base-path takes a path such as /api, not ${value}`, '--base-path /api')
+  if (/^\/[\w./~-]*$/.test(value)) return value.replace(/\/+$/, '')
+  throw new FlagError(`--play base= takes a path such as /api, not ${value}`, '--play base=/api')
 }

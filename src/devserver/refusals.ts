@@ -10,7 +10,7 @@ export function accountNotDefined(account: string): Refusal {
 
 export function notEnabled(name: string): Refusal {
   return security('AuthenticatorNotWhitelisted', `CONJ00004E '${name}' is not enabled`, {
-    because: `it is not enabled: PATCH /${name}/ACCOUNT with enabled=true, or --authenticators ${name}`,
+    because: `is not enabled: PATCH /${name}/ACCOUNT with enabled=true, or start with --authenticators ${name}`,
   })
 }
 

@@ -10,7 +10,14 @@ import {
 } from './routes/authenticators.ts'
 import { notDone, type Call } from './routes/call.ts'
 import { faults, keys, requests } from './routes/control.ts'
-import { publicKeys, root, rotateApiKey, updatePassword, whoami } from './routes/identity.ts'
+import {
+  apiKeyRotatedAt,
+  publicKeys,
+  root,
+  rotateApiKey,
+  updatePassword,
+  whoami,
+} from './routes/identity.ts'
 import { loadPolicyText } from './routes/policies.ts'
 import { listResources, showResource } from './routes/resources.ts'
 import { addMember, removeMember, showRole } from './routes/roles.ts'
@@ -57,14 +64,6 @@ export async function answer(world: World, request: Request): Promise<Reply> {
   }
 }
 
-/** What this server leaves out, for `--help` and for the sentence of a 501. */
-export const leftOut: readonly string[] = [
-  'authn-iam, authn-k8s, authn-ldap and the code flow of authn-oidc',
-  'host factory tokens, accounts, branches, groups and authenticators of the v2 API',
-  'issuers and dynamic secrets, certificate signing, rotators, reading policies back',
-  'dry runs of a policy, replication, the audit engine, metrics',
-]
-
 const service = '(?<service>[^./?]+)'
 const account = '(?<account>[^/?]+)'
 const id = '(?<id>[^/?]+)'
@@ -102,7 +101,7 @@ const routes: readonly Route[] = [
   route(
     'GET',
     `/(?<authenticator>authn-oidc)(?:/${service})?/${account}/authenticate`,
-    absent('the code flow of authn-oidc'),
+    absent('OIDC code flow'),
   ),
   route(
     'POST',
@@ -124,15 +123,11 @@ const routes: readonly Route[] = [
   ),
   route('PUT', `/authn/${account}/password`, updatePassword, 'password'),
   route('PUT', `/${anyAuthenticator}/${account}/api_key`, rotateApiKey, 'api_key'),
-  route(
-    'GET',
-    `/${anyAuthenticator}/${account}/api_key`,
-    absent('the date of the last key rotation'),
-  ),
+  route('GET', `/${anyAuthenticator}/${account}/api_key`, apiKeyRotatedAt, 'api_key'),
   route('POST', `/authn-k8s/${service}/inject_client_cert`, absent('authn-k8s')),
-  route('GET|POST|PATCH|DELETE', `/authenticators/.+`, absent('the v2 API of authenticators')),
-  route('GET|POST|PATCH|DELETE', `/branches/.+`, absent('the v2 API of branches')),
-  route('POST|DELETE', `/groups/.+`, absent('the v2 API of groups')),
+  route('GET|POST|PATCH|DELETE', `/authenticators/.+`, absent('v2 API')),
+  route('GET|POST|PATCH|DELETE', `/branches/.+`, absent('v2 API')),
+  route('POST|DELETE', `/groups/.+`, absent('v2 API')),
   route('GET', `/roles/${account}/${roleKind}/${identifier}`, showRole, 'roles'),
   route('POST', `/roles/${account}/${roleKind}/${identifier}`, addMember, 'roles'),
   route('DELETE', `/roles/${account}/${roleKind}/${identifier}`, removeMember, 'roles'),
@@ -153,7 +148,7 @@ const routes: readonly Route[] = [
   route(
     'GET',
     `/policies/${account}/(?<kind>policy)/${identifier}`,
-    absent('reading a policy back'),
+    absent('reading policies back'),
   ),
   route(
     'POST|PUT|PATCH',
@@ -162,8 +157,8 @@ const routes: readonly Route[] = [
     'policy',
   ),
   route('GET', `/public_keys/${account}/(?<kind>public_key|user)/${identifier}`, publicKeys),
-  route('POST', `/ca/${account}/${service}/sign`, absent('certificate signing')),
-  route('GET|POST|DELETE', `/accounts(?:/${id})?`, absent('accounts beside its own')),
+  route('POST', `/ca/${account}/${service}/sign`, absent('CA signing')),
+  route('GET|POST|DELETE', `/accounts(?:/${id})?`, absent('accounts')),
   route('POST|DELETE', `/host_factor(?:ies/hosts|y_tokens(?:/${id})?)`, absent('host factories')),
   route('GET|POST|DELETE', `/devserver/faults`, faults, 'devserver'),
   route('GET|DELETE', `/devserver/requests`, requests, 'devserver'),

@@ -31,7 +31,10 @@ export interface DevserverOptions {
   readonly policy?: string | readonly PolicyText[]
   /** Variable id → value. */
   readonly values?: Readonly<Record<string, string | Uint8Array>>
-  /** Authenticators to switch on, such as `authn-jwt/prod`; every declared one unless given. */
+  /**
+   * Authenticators to switch on, such as `authn-jwt/prod`. Unless given, every one that the policy
+   * of the start declares is on, until a request switches the first one on by name.
+   */
   readonly authenticators?: readonly string[]
   /** Life of access tokens in seconds, 480 unless given; at most 18000. */
   readonly tokenTtlSeconds?: number
@@ -107,8 +110,10 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   for (const policy of policiesOf(options.policy)) load(store, policy, { account, now: now() })
   for (const [id, value] of Object.entries(options.values ?? {}))
     setValueOf(store, `${account}:variable:${id}`, value)
-  for (const name of options.authenticators ?? configuredAuthenticators(store)) {
-    store.enabled.add(`${account}:webservice:conjur/${name}`)
+  const webservice = (name: string): string => `${account}:webservice:conjur/${name}`
+  for (const name of options.authenticators ?? []) store.enabled.add(webservice(name))
+  if (options.authenticators === undefined && store.enabled.size === 0) {
+    for (const name of configuredAuthenticators(store)) store.enabledByDefault.add(webservice(name))
   }
 
   const faults = createFaults(Date.now)
@@ -143,7 +148,7 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
     adminApiKey,
     faults,
     requests: counters.requests,
-    authenticators: [...store.enabled].map((id) =>
+    authenticators: [...store.enabled, ...store.enabledByDefault].map((id) =>
       id.slice(id.indexOf('conjur/') + 'conjur/'.length),
     ),
     apiKeyOf: (login) => store.credentials.get(roleIdOf(account, login))?.apiKey,

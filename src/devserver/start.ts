@@ -44,7 +44,7 @@ async function optionsFor(asked: Asked): Promise<DevserverOptions> {
   }
   const values =
     asked.valuesFile === undefined ? undefined : parseValues(await read('values', asked.valuesFile))
-  const { account, host, port, tokenTtlSeconds, basePath, dapEra, http } = asked
+  const { account, host, port, tokenTtlSeconds, basePath, dapEra } = asked
   return {
     account,
     host,
@@ -52,7 +52,6 @@ async function optionsFor(asked: Asked): Promise<DevserverOptions> {
     tokenTtlSeconds,
     basePath,
     dapEra,
-    http,
     policy,
     ...(values === undefined ? {} : { values: Object.fromEntries(values) }),
     ...(asked.adminApiKey === undefined ? {} : { adminApiKey: asked.adminApiKey }),
@@ -78,13 +77,8 @@ function logOf({ logFile, explain }: Asked): Pick<DevserverOptions, 'log'> {
 async function announce(devserver: Devserver, asked: Asked, directory: string): Promise<void> {
   const caFile = asked.caFile ?? join(directory, 'ca.pem')
   const adminApiKeyFile = join(directory, 'admin-api-key')
-  if (!asked.http) await writeFile(caFile, devserver.ca)
+  await writeFile(caFile, devserver.ca)
   await writeFile(adminApiKeyFile, devserver.adminApiKey, { mode: 0o600 })
-  if (asked.keysFile !== undefined) {
-    await writeFile(asked.keysFile, `${JSON.stringify(devserver.apiKeys(), undefined, 2)}\n`, {
-      mode: 0o600,
-    })
-  }
   if (!isLoopback(asked.host)) {
     say('! this devserver can be reached from other machines: whatever it holds, anyone may read')
   }
@@ -93,7 +87,7 @@ async function announce(devserver: Devserver, asked: Asked, directory: string): 
     ready: true,
     url: devserver.url,
     account: devserver.account,
-    ...(asked.http ? {} : { caFile }),
+    caFile,
     adminApiKeyFile,
     authenticators: devserver.authenticators,
   }

@@ -43,7 +43,12 @@ const file = object({
   ),
   credentials: record(
     string(),
-    object({ apiKey: string(), passwordHash: optional(string()), restrictedTo: array(string()) }),
+    object({
+      apiKey: string(),
+      rotatedAt: optional(number()),
+      passwordHash: optional(string()),
+      restrictedTo: array(string()),
+    }),
   ),
   secrets: record(string(), array(object({ version: number(), value: string() }))),
   enabled: array(string()),
@@ -109,11 +114,14 @@ function restore(store: Store, text: string): string {
       ...(place === undefined ? {} : { place }),
     })
   }
-  for (const [id, { passwordHash, ...credentials }] of Object.entries(state.credentials)) {
-    store.credentials.set(
-      id,
-      passwordHash === undefined ? credentials : { ...credentials, passwordHash },
-    )
+  for (const [id, { passwordHash, rotatedAt, ...credentials }] of Object.entries(
+    state.credentials,
+  )) {
+    store.credentials.set(id, {
+      ...credentials,
+      ...(passwordHash === undefined ? {} : { passwordHash }),
+      ...(rotatedAt === undefined ? {} : { rotatedAt }),
+    })
   }
   for (const [id, versions] of Object.entries(state.secrets)) {
     store.secrets.set(

@@ -50,6 +50,8 @@ export interface Role {
 
 export interface Credentials {
   readonly apiKey: string
+  /** When it was last replaced, in milliseconds since 1970; absent where it never was. */
+  readonly rotatedAt?: number
   readonly passwordHash?: string
   readonly restrictedTo: readonly string[]
 }
@@ -77,8 +79,10 @@ export interface Store {
   readonly credentials: Map<string, Credentials>
   /** Oldest first; no entry for a variable that never had a value. */
   readonly secrets: Map<string, readonly SecretVersion[]>
-  /** Webservice ids switched on by request or at start. */
+  /** Webservice ids switched on by name: by request, or at start. */
   readonly enabled: Set<string>
+  /** Webservice ids on by default, until the first is switched on by request. */
+  readonly enabledByDefault: Set<string>
   readonly policyVersions: Map<string, readonly PolicyVersion[]>
   /** Every role a role holds, itself included, through grants and ownership. */
   heldBy(role: string): ReadonlySet<string>
@@ -98,6 +102,7 @@ export function createStore(): Store {
     credentials: new Map(),
     secrets: new Map(),
     enabled: new Set(),
+    enabledByDefault: new Set(),
     policyVersions: new Map(),
     heldBy(role) {
       const known = closures.get(role)
@@ -113,6 +118,20 @@ export function createStore(): Store {
       closures = new Map()
     },
   }
+}
+
+/** A store that can be changed without the first one noticing. */
+export function copyStore(store: Store): Store {
+  const copy = createStore()
+  fill(copy.roles, store.roles)
+  fill(copy.resources, store.resources)
+  fill(copy.credentials, store.credentials)
+  fill(copy.secrets, store.secrets)
+  fill(copy.policyVersions, store.policyVersions)
+  for (const [member, held] of store.memberships) copy.memberships.set(member, new Map(held))
+  for (const id of store.enabled) copy.enabled.add(id)
+  for (const id of store.enabledByDefault) copy.enabledByDefault.add(id)
+  return copy
 }
 
 /** Adds a membership, or replaces the one that is there. */
@@ -199,6 +218,7 @@ export function removeRecord(store: Store, id: string): void {
     store.secrets.delete(each)
     store.credentials.delete(each)
     store.enabled.delete(each)
+    store.enabledByDefault.delete(each)
     store.policyVersions.delete(each)
     store.memberships.delete(each)
   }
@@ -210,6 +230,10 @@ export function removeRecord(store: Store, id: string): void {
       store.resources.set(resource.id, { ...resource, permissions })
   }
   store.changed()
+}
+
+function fill<Key, Value>(map: Map<Key, Value>, from: ReadonlyMap<Key, Value>): void {
+  for (const [key, value] of from) map.set(key, value)
 }
 
 /** Owner or policy → the resources that go with it. */

@@ -20,10 +20,11 @@ export function requireAccount(world: World, account: string): void {
 /** Throws CONJ00004E where the authenticator is not switched on. */
 export function requireEnabled(world: World, attempt: Attempt): void {
   requireAccount(world, attempt.account)
+  const { enabled, enabledByDefault } = world.store
   // Switches are not scoped by account: the name alone counts.
   const name = serviceName(attempt)
-  if (![...world.store.enabled].some((id) => id.endsWith(`:webservice:conjur/${name}`)))
-    throw notEnabled(name)
+  const isOn = (id: string): boolean => id.endsWith(`:webservice:conjur/${name}`)
+  if (![...enabled, ...enabledByDefault].some(isOn)) throw notEnabled(name)
 }
 
 /** Role, webservice, privilege: what stands between a login and an authenticator. */

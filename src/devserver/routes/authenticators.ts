@@ -29,11 +29,14 @@ const installed = [
 /** GET /authenticators: what there is, what policy declares and what is switched on. */
 export function listAuthenticators({ world }: Call): Reply {
   const configured = configuredAuthenticators(world.store)
-  const enabled = [...world.store.enabled].map((id) => identifierOf(id).replace(/^conjur\//, ''))
+  const { enabled, enabledByDefault } = world.store
+  const switchedOn = [...enabled, ...enabledByDefault].map((id) =>
+    identifierOf(id).slice('conjur/'.length),
+  )
   return json({
     installed,
     configured: ['authn', ...configured].sort(byText),
-    enabled: [...new Set(['authn', ...enabled])].sort(byText),
+    enabled: [...new Set(['authn', ...switchedOn])].sort(byText),
   })
 }
 
@@ -69,8 +72,14 @@ export function updateAuthenticator(call: Call): Reply {
     world.explain(explainRefusal(status, attempt, { login: loginOf(caller), refusal: error }))
     return head(status)
   }
-  if (enabled) world.store.enabled.add(webserviceId(attempt))
-  else world.store.enabled.delete(webserviceId(attempt))
+  const id = webserviceId(attempt)
+  world.store.enabledByDefault.delete(id)
+  world.store.enabled.delete(id)
+  if (enabled) {
+    // Whoever switches one on plays the real server, where nothing is on by itself.
+    world.store.enabledByDefault.clear()
+    world.store.enabled.add(id)
+  }
   world.changed()
   return head(204)
 }

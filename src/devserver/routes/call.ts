@@ -87,7 +87,7 @@ export function notDone(what: string): Halt {
   return new Halt(
     failure(501, {
       code: 'not_implemented',
-      message: `The devserver does not do ${what}; conjur-agent devserver --help lists what it leaves out`,
+      message: `The devserver does not do this (${what}); conjur-agent devserver --help lists what it leaves out`,
     }),
   )
 }

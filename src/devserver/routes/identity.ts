@@ -34,27 +34,44 @@ export function whoami({ world, request, identity }: Call): Reply {
 
 /** PUT /authn/ACCOUNT/api_key: a new API key, for oneself by Basic or for another with `update`. */
 export function rotateApiKey(call: Call): Reply {
+  const { world } = call
+  const target = keyOwner(call)
+  const apiKey = randomApiKey()
+  const credentials = { ...credentialsOf(world.store, target), apiKey, rotatedAt: world.now() }
+  world.store.credentials.set(target, credentials)
+  world.changed()
+  return plain(apiKey)
+}
+
+/** GET /authn/ACCOUNT/api_key: when that key was last replaced. */
+export function apiKeyRotatedAt(call: Call): Reply {
+  const role = keyOwner(call)
+  const { rotatedAt } = credentialsOf(call.world.store, role)
+  const timestamp =
+    rotatedAt === undefined ? '' : new Date(rotatedAt).toISOString().replace(/\.\d+/, '')
+  return json({ role, timestamp })
+}
+
+/** Whose key is meant, once it is clear that the caller may have to do with it. */
+function keyOwner(call: Call): string {
   const { world, request, params, identity } = call
   const isBasic = basicCredentials(request.header('authorization')) !== undefined
   const caller = isBasic ? basicRole(call) : identity?.roleId
   if (caller === undefined) throw new Halt(head(401))
   const asked = request.query.get('role')
   const target = asked === undefined ? caller : fullId(asked, params['account'] ?? '')
-  if (target === undefined || !world.store.roles.has(target))
-    return notFoundFor(asked ?? '', caller)
+  if (target === undefined || !world.store.roles.has(target)) {
+    throw new Halt(notFoundFor(asked ?? '', caller))
+  }
   if (target === caller && !isBasic) {
-    return failure(401, { code: 'unauthorized', message: 'Credential strength is insufficient' })
+    throw new Halt(
+      failure(401, { code: 'unauthorized', message: 'Credential strength is insufficient' }),
+    )
   }
   if (target !== caller) requireUpdate(call, { caller, target, isBasic })
-  if (!isActor(target))
-    return failure(405, {
-      code: 'method_not_allowed',
-      message: `CONJ00126E Role '${target}' is not applicable for key rotation`,
-    })
-  const apiKey = randomApiKey()
-  world.store.credentials.set(target, { ...credentialsOf(world.store, target), apiKey })
-  world.changed()
-  return plain(apiKey)
+  if (isActor(target)) return target
+  const message = `CONJ00126E Role '${target}' is not applicable for key rotation`
+  throw new Halt(failure(405, { code: 'method_not_allowed', message }))
 }
 
 /** PUT /authn/ACCOUNT/password: a new password for the user that Basic names. */

@@ -1,9 +1,10 @@
 import { PolicyInvalid, PolicyUnresolved } from '../policy/entry.ts'
 import { RecordInvalid, RecordUnknown } from '../policy/draft.ts'
-import { DeletionNotAllowed, loadPolicy, type LoadMode } from '../policy/load.ts'
+import { rehearsePolicy } from '../policy/dry-run.ts'
+import { DeletionNotAllowed, loadPolicy, type LoadMode, type PolicyLoad } from '../policy/load.ts'
 import { failure, Halt, head, json, type Reply } from '../reply.ts'
 import { isAllowed, type Resource } from '../store.ts'
-import { authorize, callerOf, notDone, visibleResource, type Call } from './call.ts'
+import { authorize, callerOf, visibleResource, type Call } from './call.ts'
 
 const modes: Readonly<Record<string, LoadMode>> = {
   POST: 'create',
@@ -19,20 +20,20 @@ export function loadPolicyText(call: Call): Reply {
   const policy = visibleResource(call)
   authorize(call, mode === 'create' ? 'create' : 'update', policy)
   if (mode === 'replace') requireWholeBranch(call, policy)
-  if (request.query.get('dryRun')?.trim().toLowerCase() === 'true')
-    throw notDone('dry runs of a policy')
-  const text = request.body.toString('utf8')
-  if (text.trim() === '') return notPresent()
+  const isRehearsal = request.query.get('dryRun')?.trim().toLowerCase() === 'true'
+  const load: PolicyLoad = {
+    text: request.body.toString('utf8'),
+    file: 'policy',
+    policy: policy.id,
+    mode,
+    now: world.now(),
+    role: caller,
+    clientIp: request.clientIp,
+  }
+  if (isRehearsal) return rehearse(call, load)
+  if (load.text.trim() === '') return notPresent()
   try {
-    const loaded = loadPolicy(world.store, {
-      text,
-      file: 'policy',
-      policy: policy.id,
-      mode,
-      now: world.now(),
-      role: caller,
-      clientIp: request.clientIp,
-    })
+    const loaded = loadPolicy(world.store, load)
     world.changed()
     audit(call, policy.id, undefined)
     const created = loaded.created.map(({ id, apiKey }) => [id, { id, api_key: apiKey }])
@@ -52,8 +53,28 @@ export function loadPolicyText(call: Call): Reply {
   }
 }
 
+/** `?dryRun=true`: what would change, or what is wrong with the text; nothing is kept. */
+function rehearse(call: Call, load: PolicyLoad): Reply {
+  try {
+    if (load.text.trim() === '') throw new PolicyUnresolved('policy_text is not present')
+    return json(rehearsePolicy(call.world.store, load))
+  } catch (error) {
+    const isWrong = refusal(error) !== undefined
+    if (!isWrong || !(error instanceof Error)) throw error
+    const at =
+      error instanceof PolicyInvalid
+        ? { line: error.line, column: error.column }
+        : { line: null, column: null }
+    const message =
+      error instanceof DeletionNotAllowed
+        ? 'policy_text may not contain deletion statements'
+        : error.message
+    return json({ status: 'Invalid YAML', errors: [{ ...at, message: `${message}\n` }] }, 422)
+  }
+}
+
 /** The reply for a policy text that cannot be loaded; undefined for what is no such error. */
-export function refusal(error: unknown): Reply | undefined {
+function refusal(error: unknown): Reply | undefined {
   if (error instanceof PolicyInvalid) {
     const { line, column } = error
     const inner = { code: 'policy_invalid', filename: 'policy', line, column }
