@@ -5,6 +5,8 @@ import { isConjur, retrieve } from '../conjur/retrieve.ts'
 import type { IdentityError } from '../core/errors.ts'
 import type { Send } from '../core/http.ts'
 import { createSource } from '../identity/create.ts'
+import { readTokenProxyCa } from '../identity/token-proxy.ts'
+import { createTokenWith } from '../kubernetes/token-request.ts'
 import { createSender } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
@@ -16,6 +18,8 @@ import type { Stages } from './cycle.ts'
 export interface Surroundings {
   readonly clock: Clock
   readonly random: () => number
+  /** What the process was started with. */
+  readonly environment: Readonly<Record<string, string | undefined>>
   readonly identityRetry: (reason: IdentityError, waitMs: number) => void
   /** The same Send, watched under a name. */
   readonly measured: (operation: string, send: Send) => Send
@@ -40,6 +44,7 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
   })
   const toPlatform = createSender({ connectTimeoutMs: LOCAL_CONNECT_MS })
   const toInternet = createSender({ connectTimeoutMs: REMOTE_CONNECT_MS })
+  const senders = [toConjur, toPlatform, toInternet]
   const now = (): number => surroundings.clock.now()
   const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
   const reading = {
@@ -67,6 +72,17 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         onRetry: surroundings.identityRetry,
         toPlatform: surroundings.measured('platform', toPlatform.send),
         toInternet: surroundings.measured('platform', toInternet.send),
+        toTokenProxy: (proxy) => {
+          const sender = createSender({
+            ca: () => readTokenProxyCa(proxy.ca),
+            serverName: proxy.serverName,
+            connectTimeoutMs: REMOTE_CONNECT_MS,
+          })
+          senders.push(sender)
+          return surroundings.measured('platform', sender.send)
+        },
+        createToken: createTokenWith(),
+        environment: surroundings.environment,
       }),
       authenticate: (platformToken, signal) => authenticate(logins, platformToken, signal),
       retrieve: (token, signal) => retrieve(reading, token, { variableIds, signal }),
@@ -80,7 +96,7 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
       clock: surroundings.clock,
     },
     async close() {
-      await Promise.all([toConjur, toPlatform, toInternet].map((sender) => sender.close()))
+      await Promise.all(senders.map((sender) => sender.close()))
     },
   }
 }

@@ -20,7 +20,8 @@ const LAST_MOMENT_MS = 800
 
 /** Runs the agent: settings → pieces → passes; signals in, exit code out. Throws what a report can show. */
 export async function start(invocation: Invocation): Promise<number> {
-  const { config, files } = await load(invocation)
+  const loaded = await load(invocation)
+  const { config } = loaded
   const log = createLogger({
     level: config.logLevel,
     destination: process.stderr,
@@ -38,10 +39,10 @@ export async function start(invocation: Invocation): Promise<number> {
   process.once('SIGINT', onSignal(2))
   try {
     if (config.mode === 'sidecar') {
-      await keepFresh(invocation, { config, files, log }, stop.signal)
+      await keepFresh(invocation, { ...loaded, log }, stop.signal)
       log.info({ code: 'STOPPED' }, 'stopped; the last set stays')
     } else {
-      await runOnce({ config, files, log }, stop.signal)
+      await runOnce({ ...loaded, log }, stop.signal)
     }
     return 0
   } catch (error) {
@@ -56,6 +57,8 @@ const modes = ['init', 'sidecar'] as const
 interface Loaded {
   readonly config: AgentConfig
   readonly files: readonly string[]
+  /** What the process was started with. */
+  readonly environment: Invocation['environment']
 }
 
 interface Run extends Loaded {
@@ -70,12 +73,12 @@ async function load({ command, flags, environment }: Invocation): Promise<Loaded
     templateExists: existsSync,
     checkGroup,
   })
-  return { config, files: given.files }
+  return { config, files: given.files, environment }
 }
 
-async function runOnce({ config, log }: Run, signal: AbortSignal): Promise<void> {
+async function runOnce({ config, environment, log }: Run, signal: AbortSignal): Promise<void> {
   const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
-  const assembly = assemble(config, surroundings(observer))
+  const assembly = assemble(config, surroundings(observer, environment))
   try {
     await once(
       assembly.stages,
@@ -108,7 +111,7 @@ async function keepFresh(invocation: Invocation, first: Run, signal: AbortSignal
 /** Runs passes with one configuration; yields the next one when it has changed, undefined at the end. */
 async function untilChanged(
   invocation: Invocation,
-  { config, files, log, wake }: Run & { readonly wake: Wake },
+  { config, files, environment, log, wake }: Run & { readonly wake: Wake },
   signal: AbortSignal,
 ): Promise<Loaded | undefined> {
   const changed = new AbortController()
@@ -122,10 +125,10 @@ async function untilChanged(
     changed.abort(new Error('the configuration changed'))
   }
   const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
-  const assembly = assemble(config, surroundings(observer))
+  const assembly = assemble(config, surroundings(observer, environment))
   const { watched } = assembly.stages.identity
   const unwatch = await watch(
-    { config, files, watched, log },
+    { config, files, environment, watched, log },
     { wake: () => wake.ring(), reconsider },
   )
   await observer.listen(() => wake.ring())
@@ -195,10 +198,14 @@ async function watch(
   })
 }
 
-function surroundings(observer: Observer): Parameters<typeof assemble>[1] {
+function surroundings(
+  observer: Observer,
+  environment: Invocation['environment'],
+): Parameters<typeof assemble>[1] {
   return {
     clock: systemClock,
     random: Math.random,
+    environment,
     identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
     measured: (operation, send) => observer.measured(operation, send),
   }

@@ -5,7 +5,8 @@ import { settings } from './settings.ts'
 import { gather, type Given, type Raw, type Sources } from './sources.ts'
 import { distantStrangers, refuseUnknownFlags, strangers } from './strangers.ts'
 import type { AuthenticatorName } from './trust.ts'
-import { readConjur, readIdentity, type IdentityConfig } from './connection.ts'
+import { readConjur } from './connection.ts'
+import { readIdentity, type IdentityConfig } from './identity.ts'
 
 /** Everything the agent was told, checked and frozen. Times are milliseconds. */
 export interface AgentConfig {
@@ -89,7 +90,9 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     notes.push({ level: 'warn', text: 'DEBUG is deprecated; write LOG_LEVEL=debug' })
   const conjur = readConjur(take, { found, problems })
   const identity = readIdentity(take, {
-    authenticator: conjur.authenticator,
+    ...conjur,
+    environment: input.environment,
+    exists: input.templateExists ?? (() => false),
     found,
     problems,
   })

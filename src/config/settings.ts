@@ -1,3 +1,5 @@
+import { identitySources } from './identity-table.ts'
+import { awsRegion, commandLine, issuer, localHost } from './identity-values.ts'
 import { authenticatorName, login, pem } from './trust.ts'
 import {
   absolutePath,
@@ -88,7 +90,7 @@ export const settings = {
     env: 'CONJUR_IDENTITY_SOURCE',
     example: 'azure-imds',
     help: 'Where the platform token comes from; chosen by the authenticator where not set.',
-    parse: oneOf(['projected-token', 'azure-imds', 'azure-workload-identity']),
+    parse: oneOf(identitySources),
   }),
   jwtTokenPath: setting({
     env: 'JWT_TOKEN_PATH',
@@ -132,9 +134,8 @@ export const settings = {
   }),
   identityTimeout: setting({
     env: 'CONJUR_IDENTITY_TIMEOUT',
-    default: '5m',
     example: '90s',
-    help: 'How long a platform that is not ready yet is asked again within one pass.',
+    help: 'How long a platform that is not ready is asked again in one pass: 1m to 5m, as it needs.',
     parse: duration,
   }),
   azureFederatedTokenFile: setting({
@@ -167,6 +168,100 @@ export const settings = {
     example: 'http://127.0.0.1:8080',
     help: 'Where the metadata service is instead; loopback and link-local hosts only.',
     parse: localUrl,
+  }),
+  oidcTokenFile: setting({
+    env: 'CONJUR_OIDC_TOKEN_FILE',
+    example: '/var/run/secrets/oidc/id-token',
+    help: 'An ID token that something else writes, as a CI system does.',
+    parse: absolutePath,
+  }),
+  oidcIssuer: setting({
+    env: 'CONJUR_OIDC_ISSUER',
+    example: 'https://idp.example.com/realms/acme',
+    help: 'An OpenID provider as it calls itself, to the last slash; found by discovery.',
+    parse: issuer,
+  }),
+  oidcClientId: setting({
+    env: 'CONJUR_OIDC_CLIENT_ID',
+    example: 'web',
+    help: 'The client that this workload is at the OpenID provider.',
+    parse: text,
+  }),
+  oidcAssertionFile: setting({
+    env: 'CONJUR_OIDC_ASSERTION_FILE',
+    example: '/var/run/secrets/tokens/idp',
+    help: 'A platform token that the provider trusts instead of a secret; preferred.',
+    parse: absolutePath,
+  }),
+  oidcClientSecretFile: setting({
+    env: 'CONJUR_OIDC_CLIENT_SECRET_FILE',
+    example: '/etc/idp/client-secret',
+    help: "The client's secret, where the provider takes no assertion.",
+    parse: absolutePath,
+  }),
+  oidcScope: setting({
+    env: 'CONJUR_OIDC_SCOPE',
+    default: 'openid',
+    example: 'openid conjur',
+    help: 'The scope that is asked for.',
+    parse: text,
+  }),
+  oidcAudience: setting({
+    env: 'CONJUR_OIDC_AUDIENCE',
+    example: 'conjur',
+    help: 'The audience that is asked for, where the provider knows that parameter.',
+    parse: text,
+  }),
+  oidcTokenField: setting({
+    env: 'CONJUR_OIDC_TOKEN_FIELD',
+    default: 'id_token',
+    example: 'access_token',
+    help: 'Which token of the answer is shown to Conjur: id_token or access_token.',
+    parse: oneOf(['id_token', 'access_token']),
+  }),
+  tokenAudience: setting({
+    env: 'CONJUR_TOKEN_AUDIENCE',
+    example: 'conjur',
+    help: 'The audience of a token that is asked for: of the Kubernetes API, or of Google for authn-jwt.',
+    parse: text,
+  }),
+  tokenExpiration: setting({
+    env: 'CONJUR_TOKEN_EXPIRATION',
+    default: '15m',
+    example: '1h',
+    help: 'How long a token of the Kubernetes API is to live; at least 10m.',
+    parse: duration,
+  }),
+  gceMetadataHost: setting({
+    env: 'GCE_METADATA_HOST',
+    example: '127.0.0.1:8080',
+    help: "Where Google's metadata server is instead; loopback and link-local hosts only.",
+    parse: localHost,
+  }),
+  awsRegion: setting({
+    env: 'CONJUR_AWS_REGION',
+    example: 'eu-west-1',
+    help: "The region of the STS endpoint that is signed for; else AWS_REGION, the instance's, us-east-1.",
+    parse: awsRegion,
+  }),
+  authnApiKeyFile: setting({
+    env: 'CONJUR_AUTHN_API_KEY_FILE',
+    example: '/etc/conjur/api-key',
+    help: "A host's API key, for places where no platform vouches for the workload.",
+    parse: absolutePath,
+  }),
+  identityCommand: setting({
+    env: 'CONJUR_IDENTITY_COMMAND',
+    example: '["/opt/plugin","--audience","conjur"]',
+    help: 'A program, or a JSON list with its arguments, that prints {"token": "…"}; no shell.',
+    parse: commandLine,
+  }),
+  identityCommandTimeout: setting({
+    env: 'CONJUR_IDENTITY_COMMAND_TIMEOUT',
+    default: '30s',
+    example: '5s',
+    help: 'How long that program may take.',
+    parse: duration,
   }),
   // What to fetch and where to put it
   containerMode: setting({
@@ -339,6 +434,18 @@ export const settings = {
     env: 'MY_POD_NAMESPACE',
     example: 'shop',
     help: "The pod's own namespace, from the downward API.",
+    parse: text,
+  }),
+  podUid: setting({
+    env: 'MY_POD_UID',
+    example: 'b2b2b2b2-0000-4000-8000-000000000002',
+    help: "The pod's own uid, from the downward API: a token asked of the API is bound to it.",
+    parse: text,
+  }),
+  podServiceAccount: setting({
+    env: 'MY_POD_SERVICE_ACCOUNT',
+    example: 'web',
+    help: "The pod's service account, from the downward API: whose token is asked of the API.",
     parse: text,
   }),
 }

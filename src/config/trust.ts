@@ -8,8 +8,9 @@ export interface AuthenticatorName {
 
 export type AuthenticatorType = (typeof types)[number]
 
-const types = ['authn-jwt', 'authn-azure'] as const
-const planned: readonly string[] = ['authn', 'authn-oidc', 'authn-gcp', 'authn-iam', 'authn-k8s']
+const types = ['authn-jwt', 'authn-azure', 'authn-oidc', 'authn-gcp', 'authn-iam', 'authn'] as const
+const planned: readonly string[] = ['authn-k8s']
+const withoutServiceId: readonly string[] = ['authn', 'authn-gcp']
 
 /** `authn-jwt/prod` → its parts. */
 export function authenticatorName(value: string): AuthenticatorName | Unfit {
@@ -21,6 +22,11 @@ export function authenticatorName(value: string): AuthenticatorName | Unfit {
         ? `is an authenticator that this version does not know; it knows ${types.join(', ')}`
         : `names no authenticator such as authn-jwt/prod`,
     )
+  }
+  if (withoutServiceId.includes(type)) {
+    return serviceId === undefined
+      ? { type, serviceId }
+      : new Unfit(`takes no service id; write ${type}`)
   }
   if (serviceId === undefined || serviceId === '') {
     return new Unfit(`has no service id; write ${type}/prod for conjur/${type}/prod`)

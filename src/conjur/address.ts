@@ -1,6 +1,6 @@
 /** An authenticator by type and, but for authn and authn-gcp, service id. */
 export interface Authenticator {
-  readonly type: 'authn-jwt' | 'authn-azure'
+  readonly type: 'authn-jwt' | 'authn-azure' | 'authn-oidc' | 'authn-gcp' | 'authn-iam' | 'authn'
   readonly serviceId: string | undefined
 }
 

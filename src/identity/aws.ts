@@ -30,7 +30,7 @@ export function aws(options: AwsOptions): IdentitySource<SignedHeaders> {
     name: 'aws',
     watched: watchedOf(origin),
     async token(signal) {
-      const patience = { budgetMs: FIRST_BOOT_MS, ...options }
+      const patience = { ...options, firstBootMs: FIRST_BOOT_MS }
       const credentials = await persist(patience, signal, () => fetchCredentials(options, signal))
       const region = options.region ?? (await regionOf(options, signal)) ?? DEFAULT_REGION
       return {

@@ -67,7 +67,7 @@ export function azureAppService(options: AzureAppServiceOptions): IdentitySource
     name: 'azure-app-service',
     watched: [],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, () =>
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
         ask(
           options.send,
           {

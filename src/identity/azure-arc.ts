@@ -46,7 +46,7 @@ export function azureArc(options: AzureArcOptions): IdentitySource<PlatformToken
     name: 'azure-arc',
     watched: [],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, async () => {
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
         const request = {
           method: 'GET',
           url,

@@ -52,7 +52,7 @@ export function azureImds(options: AzureImdsOptions): IdentitySource<PlatformTok
     name: 'azure-imds',
     watched: [],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, () =>
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
         ask(
           options.send,
           {

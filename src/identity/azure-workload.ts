@@ -51,7 +51,7 @@ export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<Pla
     name: 'azure-workload-identity',
     watched: [options.tokenFile],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, async () => {
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
         const assertion = await readAssertion(options.tokenFile, options.clock)
         return ask(
           options.send,

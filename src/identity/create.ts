@@ -1,38 +1,99 @@
 import type { Send } from '../core/http.ts'
+import type { Secret } from '../core/secret.ts'
+import { apiKeyFile } from './api-key-file.ts'
+import { aws, type AwsOptions } from './aws.ts'
+import { azureAppService, type AzureAppServiceOptions } from './azure-app-service.ts'
+import { azureArc, type AzureArcOptions } from './azure-arc.ts'
 import { azureImds, type AzureImdsOptions } from './azure-imds.ts'
 import { azureWorkload, type AzureWorkloadOptions } from './azure-workload.ts'
+import { command, type CommandOptions } from './command.ts'
+import { gcpMetadata, type GcpMetadataOptions } from './gcp-metadata.ts'
+import {
+  oidcClientCredentials,
+  type OidcClientCredentialsOptions,
+} from './oidc-client-credentials.ts'
 import type { Patience } from './persist.ts'
-import { projectedToken, type ProjectedTokenOptions } from './projected-token.ts'
+import { projectedToken } from './projected-token.ts'
 import type { IdentitySource } from './source.ts'
+import type { TokenProxy } from './token-proxy.ts'
+import { tokenRequest, type CreateToken, type TokenRequest } from './token-request.ts'
 
 /** An identity source as a configuration names it: the kind, and what that kind has to know. */
 export type SourceChoice =
-  | ({ readonly kind: 'projected-token' } & Omit<ProjectedTokenOptions, 'clock'>)
-  | ({ readonly kind: 'azure-imds' } & Omit<AzureImdsOptions, Surrounding>)
-  | ({ readonly kind: 'azure-workload-identity' } & Omit<AzureWorkloadOptions, Surrounding>)
+  | Chosen<'projected-token', { readonly path: string; readonly setting: string }>
+  | Chosen<'oidc-token-file', { readonly path: string; readonly setting: string }>
+  | Chosen<'api-key-file', { readonly path: string }>
+  | Chosen<'token-request', { readonly request: TokenRequest }>
+  | Chosen<'azure-imds', Omit<AzureImdsOptions, Surrounding>>
+  | Chosen<
+      'azure-app-service',
+      Omit<AzureAppServiceOptions, Surrounding | 'header'> & { readonly headerValue: Secret }
+    >
+  | Chosen<'azure-arc', Omit<AzureArcOptions, Surrounding>>
+  | Chosen<
+      'azure-workload-identity',
+      Omit<AzureWorkloadOptions, Surrounding | 'tokenProxy'> & {
+        readonly tokenProxy: TokenProxy | undefined
+      }
+    >
+  | Chosen<'oidc-client-credentials', Omit<OidcClientCredentialsOptions, Surrounding>>
+  | Chosen<'gcp-metadata', Omit<GcpMetadataOptions, Surrounding>>
+  | Chosen<'aws', Omit<AwsOptions, Surrounding>>
+  | Chosen<'command', Omit<CommandOptions, 'clock' | 'environment'>>
 
-type Surrounding = 'send' | keyof Patience
+type Chosen<Kind extends string, Options> = { readonly kind: Kind } & Options
+type Surrounding = 'send' | 'directSend' | keyof Patience
 
-/** What surrounds every source: time, patience, and the two ways out. */
+/** What surrounds every source: time, patience, the ways out, and what the process was started with. */
 export interface SourceSurroundings extends Patience {
   /** Straight to this machine's link; never through a proxy. */
   readonly toPlatform: Send
   /** Follows the usual proxy rules. */
   readonly toInternet: Send
+  /** To Azure's token proxy, by its own server name and CA; made where one is named. */
+  readonly toTokenProxy: (proxy: TokenProxy) => Send
+  /** The Kubernetes API; its client is loaded at the first call. */
+  readonly createToken: CreateToken
+  /** What the process was started with; a command of the user's gets it too. */
+  readonly environment: Readonly<Record<string, string | undefined>>
 }
 
 /** Makes the source that a configuration chose; there is never a second one to fall back on. */
-export function createSource(
-  choice: SourceChoice,
-  { toPlatform, toInternet, ...patience }: SourceSurroundings,
-): IdentitySource {
+export function createSource(choice: SourceChoice, around: SourceSurroundings): IdentitySource {
+  const { toPlatform, toInternet, toTokenProxy, createToken, environment, ...patience } = around
+  const { clock } = patience
   switch (choice.kind) {
     case 'projected-token':
-      return projectedToken({ ...choice, clock: patience.clock })
+    case 'oidc-token-file':
+      return projectedToken({ ...choice, name: choice.kind, clock })
+    case 'api-key-file':
+      return apiKeyFile(choice)
+    case 'token-request':
+      return tokenRequest({ ...choice, ...patience, createToken })
     case 'azure-imds':
       return azureImds({ ...choice, ...patience, send: toPlatform })
-    case 'azure-workload-identity':
-      return azureWorkload({ ...choice, ...patience, send: toInternet })
+    case 'azure-app-service':
+      return azureAppService({
+        ...choice,
+        ...patience,
+        send: toPlatform,
+        header: () => choice.headerValue,
+      })
+    case 'azure-arc':
+      return azureArc({ ...choice, ...patience, send: toPlatform })
+    case 'azure-workload-identity': {
+      const { tokenProxy } = choice
+      const send = tokenProxy === undefined ? toInternet : toTokenProxy(tokenProxy)
+      return azureWorkload({ ...choice, ...patience, send, tokenProxy: tokenProxy?.url })
+    }
+    case 'oidc-client-credentials':
+      return oidcClientCredentials({ ...choice, ...patience, send: toInternet })
+    case 'gcp-metadata':
+      return gcpMetadata({ ...choice, ...patience, send: toPlatform })
+    case 'aws':
+      return aws({ ...choice, ...patience, send: toInternet, directSend: toPlatform })
+    case 'command':
+      return command({ ...choice, environment, clock })
     default:
       return choice satisfies never
   }

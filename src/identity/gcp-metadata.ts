@@ -35,7 +35,7 @@ export function gcpMetadata(options: GcpMetadataOptions): IdentitySource<Platfor
     name: 'gcp-metadata',
     watched: [],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, () =>
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
         ask(
           options.send,
           {

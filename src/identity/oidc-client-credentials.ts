@@ -50,7 +50,7 @@ export function oidcClientCredentials(
     name: 'oidc-client-credentials',
     watched: [proof.file],
     token: (signal) =>
-      persist({ budgetMs: FIRST_BOOT_MS, ...options }, signal, async () => {
+      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
         const found = await findProvider(signal)
         if (!('value' in found)) return found
         const { headers, body } = await grant(found.value, options)

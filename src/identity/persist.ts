@@ -5,7 +5,7 @@ import type { Clock } from './source.ts'
 export interface Patience {
   readonly clock: Clock
   /** From the call to the last try, in milliseconds; unless set, what the platform may need after its first boot. */
-  readonly budgetMs?: number
+  readonly budgetMs?: number | undefined
   /** 0 to 1; spreads the waits of machines that start together. */
   readonly random?: () => number
   /** Told before each wait. */
@@ -32,12 +32,12 @@ export type Outcome<T> =
  * last error is thrown. Aborting `signal` ends a wait at once, with the signal's reason.
  */
 export async function persist<T>(
-  patience: Patience & { readonly budgetMs: number },
+  patience: Patience & { readonly firstBootMs: number },
   signal: AbortSignal,
   attempt: () => Promise<Outcome<T>>,
 ): Promise<T> {
   const { clock, random = Math.random } = patience
-  const endsAt = clock.now() + patience.budgetMs
+  const endsAt = clock.now() + (patience.budgetMs ?? patience.firstBootMs)
   const history = new Map<RetryRule, { retries: number; readonly since: number }>()
   for (;;) {
     signal.throwIfAborted()

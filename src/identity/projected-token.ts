@@ -4,17 +4,19 @@ import { IdentityError } from '../core/errors.ts'
 import { readPlatformToken, type Clock, type IdentitySource, type PlatformToken } from './source.ts'
 
 export interface ProjectedTokenOptions {
+  /** Another name where the file holds another platform's token: it is read the same way. */
+  readonly name?: string
   readonly path: string
   /** The setting that names the path, for hints. */
   readonly setting?: string
   readonly clock: Pick<Clock, 'now'>
 }
 
-/** The service-account token that the kubelet projects into the pod as a file. */
+/** A token that something else keeps in a file and renews there, as the kubelet does with a projected one. */
 export function projectedToken(options: ProjectedTokenOptions): IdentitySource<PlatformToken> {
-  const { path, clock, setting = 'JWT_TOKEN_PATH' } = options
+  const { path, clock, name = 'projected-token', setting = 'JWT_TOKEN_PATH' } = options
   return {
-    name: 'projected-token',
+    name,
     watched: [path],
     async token(signal) {
       signal.throwIfAborted()
@@ -22,7 +24,7 @@ export function projectedToken(options: ProjectedTokenOptions): IdentitySource<P
       return readPlatformToken(text, {
         from: path,
         now: clock.now(),
-        hint: `mount a projected serviceAccountToken there, or name its path in ${setting}`,
+        hint: `have one JWT written there (a projected serviceAccountToken, for one), or name its path in ${setting}`,
       })
     },
   }

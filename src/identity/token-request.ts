@@ -46,7 +46,7 @@ export function tokenRequest(options: TokenRequestOptions): IdentitySource<Platf
     name: 'token-request',
     watched: [],
     token: (signal) =>
-      persist<PlatformToken>({ budgetMs: FIRST_BOOT_MS, ...options }, signal, async () => {
+      persist<PlatformToken>({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
         const answer = await createToken(request, signal)
         if (!('token' in answer)) return refused(answer, request)
         const from = 'the Kubernetes API (TokenRequest)'

@@ -11,6 +11,8 @@ export interface SendOptions {
    * system's roots and NODE_EXTRA_CA_CERTS. What it rejects with is what the request rejects with.
    */
   readonly ca?: () => Promise<string | undefined>
+  /** The name the certificate must have and TLS is told, where that is not the URL's own host. */
+  readonly serverName?: string | undefined
   /** Time to the end of the TLS handshake, in milliseconds. */
   readonly connectTimeoutMs: number
 }
@@ -57,7 +59,7 @@ export function createSender(options: SendOptions): Sender {
   }
 }
 
-function connector({ ca, connectTimeoutMs }: SendOptions): buildConnector.connector {
+function connector({ ca, serverName, connectTimeoutMs }: SendOptions): buildConnector.connector {
   let last: { pem: string | undefined; connect: buildConnector.connector } | undefined
   async function current(): Promise<buildConnector.connector> {
     const pem = await ca?.()
@@ -65,6 +67,7 @@ function connector({ ca, connectTimeoutMs }: SendOptions): buildConnector.connec
       const trust = pem === undefined ? {} : { ca: pem }
       const connect = buildConnection({
         ...trust,
+        ...(serverName === undefined ? {} : { servername: serverName }),
         allowH2: false,
         timeout: connectTimeoutMs,
         // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED changes the default (P8).

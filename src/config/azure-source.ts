@@ -1,4 +1,4 @@
-import type { VariableProblem } from './aws-origin.ts'
+import { problemOf, type Problem } from './problems.ts'
 
 /** A source of an Azure token. */
 export type AzureSource =
@@ -9,8 +9,8 @@ export type AzureSource =
 
 /** Which source the environment names and by which variables, or what stands in the way. */
 export type Selection =
-  | { readonly source: AzureSource; readonly because: readonly string[] }
-  | { readonly problems: readonly VariableProblem[] }
+  | { readonly source: AzureSource; readonly because: string }
+  | { readonly problems: readonly Problem[] }
 
 /** What is known of the machine. */
 export interface EnvironmentFacts {
@@ -29,12 +29,14 @@ export function selectAzureSource({ environment, hasArcAgent }: EnvironmentFacts
     (name) => DECISIVE.has(name) && /^\s+$/.test(environment[name] ?? ''),
   )
   if (blank.length > 0) {
-    return { problems: blank.map((name) => ({ name, what: 'holds nothing but white space' })) }
+    return { problems: blank.map((name) => unfit(name, 'holds nothing but white space')) }
   }
   const set = (name: string): boolean => (environment[name] ?? '') !== ''
   const all = (...names: string[]): boolean => names.every(set)
 
-  if (set('AZURE_FEDERATED_TOKEN_FILE')) return workloadIdentity(environment, set)
+  if (set('AZURE_FEDERATED_TOKEN_FILE')) {
+    return chosen('azure-workload-identity', 'AZURE_FEDERATED_TOKEN_FILE')
+  }
   if (all('IDENTITY_ENDPOINT', 'IDENTITY_HEADER', 'IDENTITY_SERVER_THUMBPRINT')) {
     return unsupported('IDENTITY_SERVER_THUMBPRINT', 'Service Fabric')
   }
@@ -52,8 +54,8 @@ export function selectAzureSource({ environment, hasArcAgent }: EnvironmentFacts
   if (set('MSI_ENDPOINT') && !set('IDENTITY_ENDPOINT')) {
     return unsupported('MSI_ENDPOINT', 'Cloud Shell')
   }
-  if (hasArcAgent) return chosen('azure-arc')
-  return chosen('azure-imds')
+  if (hasArcAgent) return { source: 'azure-arc', because: `${ARC_AGENT} is installed` }
+  return { source: 'azure-imds', because: 'authn-azure, and no variable names another source' }
 }
 
 /** Where Azure Arc's agent has its program. */
@@ -69,63 +71,23 @@ const DECISIVE: ReadonlySet<string> = new Set([
   'MSI_SECRET',
 ])
 
-function chosen(source: AzureSource, ...because: string[]): Selection {
+function chosen(source: AzureSource, ...names: readonly string[]): Selection {
+  const because = names.length > 1 ? `${names.join(' and ')} are set` : `${names[0] ?? ''} is set`
   return { source, because }
 }
 
 function unsupported(name: string, place: string): Selection {
   return {
-    problems: [{ name, what: `belongs to ${place}, whose identities this version cannot use` }],
+    problems: [unfit(name, `belongs to ${place}, whose identities this version cannot use`)],
   }
-}
-
-function workloadIdentity(
-  environment: EnvironmentFacts['environment'],
-  set: (name: string) => boolean,
-): Selection {
-  const problems: VariableProblem[] = []
-  const require = (name: string, where: string): void => {
-    if (!set(name)) {
-      problems.push({ name, what: `is not set beside AZURE_FEDERATED_TOKEN_FILE; ${where}` })
-    }
-  }
-  require('AZURE_CLIENT_ID', 'annotate the service account with azure.workload.identity/client-id')
-  require('AZURE_TENANT_ID', 'annotate the service account with azure.workload.identity/tenant-id')
-  problems.push(...tokenProxyProblems(environment, set))
-  return problems.length > 0
-    ? { problems }
-    : chosen('azure-workload-identity', 'AZURE_FEDERATED_TOKEN_FILE')
-}
-
-function tokenProxyProblems(
-  environment: EnvironmentFacts['environment'],
-  set: (name: string) => boolean,
-): readonly VariableProblem[] {
-  const proxy = environment['AZURE_KUBERNETES_TOKEN_PROXY'] ?? ''
-  if (proxy === '') {
-    return ['AZURE_KUBERNETES_SNI_NAME', 'AZURE_KUBERNETES_CA_FILE', 'AZURE_KUBERNETES_CA_DATA']
-      .filter(set)
-      .map((name) => ({ name, what: 'is set without AZURE_KUBERNETES_TOKEN_PROXY' }))
-  }
-  const problems: VariableProblem[] = []
-  if (set('AZURE_KUBERNETES_CA_FILE') && set('AZURE_KUBERNETES_CA_DATA')) {
-    problems.push({
-      name: 'AZURE_KUBERNETES_CA_DATA',
-      what: 'is set beside AZURE_KUBERNETES_CA_FILE; unset one of them',
-    })
-  }
-  const url = URL.canParse(proxy) ? new URL(proxy) : undefined
-  if (url?.protocol !== 'https:' || url.username !== '' || url.search !== '' || url.hash !== '') {
-    problems.push({
-      name: 'AZURE_KUBERNETES_TOKEN_PROXY',
-      what: 'is no https URL without user, query and fragment',
-    })
-  }
-  return problems
 }
 
 function isWindowsContainerGroup(endpoint: string | undefined): boolean {
   if (endpoint === undefined || !URL.canParse(endpoint)) return false
   const { port, pathname } = new URL(endpoint)
   return port === '2377' && pathname === '/metadata/identity/oauth2/token'
+}
+
+function unfit(name: string, what: string): Problem {
+  return problemOf({ from: 'environment', name }, what)
 }
