@@ -17,15 +17,18 @@ export async function connect(): Promise<Cluster> {
   return { library, config }
 }
 
-/** Options of one request: its deadline, and how a patch is meant. */
-export function requestOptions(
-  { library }: Cluster,
-  contentType?: 'application/strategic-merge-patch+json',
-): client.ConfigurationOptions {
-  const header =
-    contentType === undefined
-      ? library.setHeaderMiddleware('Accept', 'application/json')
-      : library.setHeaderMiddleware('Content-Type', contentType)
+/** Options of one request: its deadline. */
+export function requestOptions({ library }: Cluster): client.ConfigurationOptions {
+  return withDeadline(library.setHeaderMiddleware('Accept', 'application/json'))
+}
+
+/** The same for a patch that names only what it changes; lists of named things are merged by name. */
+export function mergePatch({ library }: Cluster): client.ConfigurationOptions {
+  const { StrategicMergePatch } = library.PatchStrategy
+  return withDeadline(library.setHeaderMiddleware('Content-Type', StrategicMergePatch))
+}
+
+function withDeadline(header: client.ObservableMiddleware): client.ConfigurationOptions {
   return {
     middleware: [
       {

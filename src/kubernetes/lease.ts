@@ -1,4 +1,10 @@
-import { requestOptions, unlessAbsent, unlessConflict, type Cluster } from './cluster.ts'
+import {
+  mergePatch,
+  requestOptions,
+  unlessAbsent,
+  unlessConflict,
+  type Cluster,
+} from './cluster.ts'
 
 /** A Lease as it stands: who holds it, until when. */
 export interface HeldLease {
@@ -46,23 +52,21 @@ export function leasePort(
     async write(holder, { now, seconds, over }) {
       const { V1MicroTime } = cluster.library
       const taken = over === undefined || over.holder !== holder
-      const body = {
-        metadata: {
-          name,
-          namespace,
-          ...(over === undefined ? {} : { resourceVersion: over.version }),
-        },
-        spec: {
-          holderIdentity: holder,
-          leaseDurationSeconds: seconds,
-          renewTime: new V1MicroTime(now),
-          leaseTransitions: (over?.transitions ?? 0) + (taken ? 1 : 0),
-        },
+      const spec = {
+        holderIdentity: holder,
+        leaseDurationSeconds: seconds,
+        renewTime: new V1MicroTime(now),
+        leaseTransitions: (over?.transitions ?? 0) + (taken ? 1 : 0),
       }
+      if (over === undefined) {
+        const body = { metadata: { name, namespace }, spec }
+        return unlessConflict(
+          api.createNamespacedLease({ namespace, body }, requestOptions(cluster)),
+        )
+      }
+      const body = { metadata: { resourceVersion: over.version }, spec }
       return unlessConflict(
-        over === undefined
-          ? api.createNamespacedLease({ namespace, body }, requestOptions(cluster))
-          : api.replaceNamespacedLease({ name, namespace, body }, requestOptions(cluster)),
+        api.patchNamespacedLease({ name, namespace, body }, mergePatch(cluster)),
       )
     },
   }

@@ -1,4 +1,10 @@
-import { requestOptions, unlessAbsent, unlessConflict, type Cluster } from './cluster.ts'
+import {
+  mergePatch,
+  requestOptions,
+  unlessAbsent,
+  unlessConflict,
+  type Cluster,
+} from './cluster.ts'
 
 /** One Kubernetes Secret, its data decoded. */
 export interface StoredSecret {
@@ -36,20 +42,16 @@ export function secretPort(
       }
     },
     async write(data, over) {
-      const body = {
-        metadata: {
-          name,
-          namespace,
-          labels: { 'app.kubernetes.io/managed-by': 'conjur-agent' },
-          ...(over === undefined ? {} : { resourceVersion: over.version }),
-        },
-        type: 'Opaque',
-        stringData: { ...data },
+      if (over === undefined) {
+        const body = { metadata: { name, namespace }, type: 'Opaque', stringData: { ...data } }
+        return unlessConflict(
+          api.createNamespacedSecret({ namespace, body }, requestOptions(cluster)),
+        )
       }
+      // A patch leaves labels and owners as the chart made them; the version keeps others' writes.
+      const body = { metadata: { resourceVersion: over.version }, stringData: { ...data } }
       return unlessConflict(
-        over === undefined
-          ? api.createNamespacedSecret({ namespace, body }, requestOptions(cluster))
-          : api.replaceNamespacedSecret({ name, namespace, body }, requestOptions(cluster)),
+        api.patchNamespacedSecret({ name, namespace, body }, mergePatch(cluster)),
       )
     },
   }

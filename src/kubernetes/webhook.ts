@@ -1,4 +1,4 @@
-import { requestOptions, unlessAbsent, type Cluster } from './cluster.ts'
+import { mergePatch, requestOptions, unlessAbsent, type Cluster } from './cluster.ts'
 
 /** The CA bundles of one MutatingWebhookConfiguration. */
 export interface WebhookPort {
@@ -29,10 +29,7 @@ export function webhookPort(cluster: Cluster, name: string): WebhookPort {
         name: webhook,
         clientConfig: { caBundle: Buffer.from(pem).toString('base64') },
       }))
-      await api.patchMutatingWebhookConfiguration(
-        { name, body: { webhooks } },
-        requestOptions(cluster, 'application/strategic-merge-patch+json'),
-      )
+      await api.patchMutatingWebhookConfiguration({ name, body: { webhooks } }, mergePatch(cluster))
     },
   }
 }
