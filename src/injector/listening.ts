@@ -6,21 +6,27 @@ import { shown, type Address } from './command-line.ts'
 const GRACE_MS = 500
 
 /** Resolves once the server accepts connections. Throws a ConfigError if the address cannot be had. */
-export function listening(
+export async function listening(
   server: Pick<Server, 'listen' | 'once'>,
-  { host, port }: Address,
+  address: Address,
 ): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: Error) => {
-      reject(
-        new ConfigError('CONFIG_INVALID', `${shown({ host, port })} cannot be listened on`, {
-          hint: `ss -ltnp 'sport = :${port}' shows who holds the port`,
-          cause,
-        }),
-      )
+  const { host, port } = address
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  server.once('error', reject)
+  server.listen({ port, ...(host === '' ? {} : { host }) }, resolve)
+  await unlessTaken(address, promise)
+}
+
+/** What `started` yields. Throws a ConfigError that names the address where it cannot be listened on. */
+export async function unlessTaken<T>(address: Address, started: Promise<T>): Promise<T> {
+  try {
+    return await started
+  } catch (cause) {
+    throw new ConfigError('CONFIG_INVALID', `${shown(address)} cannot be listened on`, {
+      hint: `ss -ltnp 'sport = :${address.port}' shows who holds the port`,
+      cause,
     })
-    server.listen({ port, ...(host === '' ? {} : { host }) }, resolve)
-  })
+  }
 }
 
 /** Lets running requests end, within bounds, then closes everything. */

@@ -1,6 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer as createPlainServer } from 'node:http'
-import { createServer as createTlsServer, type Server } from 'node:https'
+import { createServer, type Server } from 'node:https'
 import { readReview, type AdmissionRequest, type AdmissionReview } from './pod.ts'
 import type { Malformed, Verdict } from './review.ts'
 
@@ -28,7 +27,7 @@ export function createWebhook(
   tls: { readonly cert: string; readonly key: string },
   options: WebhookOptions,
 ): Server {
-  const server = createTlsServer(
+  const server = createServer(
     {
       ...tls,
       minVersion: 'TLSv1.2',
@@ -174,27 +173,4 @@ export function refusalOf({ problems }: Pick<Verdict, 'problems'>): string {
 function reply(response: ServerResponse, status: number, message: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' })
   response.end(`${message}\n`)
-}
-
-/** What the status port answers from. */
-export interface Status {
-  /** Why reviews are not served, or undefined when they are. */
-  readonly notReady: () => string | undefined
-  readonly metrics: () => string
-}
-
-/** `/livez`, `/readyz` and `/metrics`, in plain HTTP for the kubelet and Prometheus. */
-export function createStatusServer({ notReady, metrics }: Status) {
-  return createPlainServer((request, response) => {
-    request.resume()
-    const [path] = (request.url ?? '').split('?', 1)
-    const why = notReady()
-    if (request.method !== 'GET' && request.method !== 'HEAD') reply(response, 405, 'GET only')
-    else if (path === '/livez') reply(response, 200, 'ok')
-    else if (path === '/readyz') reply(response, why === undefined ? 200 : 503, why ?? 'ok')
-    else if (path === '/metrics') {
-      response.writeHead(200, { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8' })
-      response.end(metrics())
-    } else reply(response, 404, '/livez, /readyz and /metrics are here')
-  })
 }

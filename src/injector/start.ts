@@ -7,6 +7,7 @@ import { briefly, connect } from '../kubernetes/cluster.ts'
 import { eventPort } from '../kubernetes/events.ts'
 import { podLister } from '../kubernetes/pods.ts'
 import { createLogger } from '../telemetry/log.ts'
+import { serveStatus } from '../telemetry/status-server.ts'
 import { agentCheck, knownAnnotations } from './agent-check.ts'
 import {
   selfMadeCertificate,
@@ -14,11 +15,11 @@ import {
   type CertificateSource,
 } from './certificate-source.ts'
 import { readCommandLine, shown, type CommandLine } from './command-line.ts'
-import { closed, listening } from './listening.ts'
+import { closed, listening, unlessTaken } from './listening.ts'
 import { loadSettings, type InjectorSettings } from './load-settings.ts'
-import { createMetrics, type InjectorMetrics } from './metrics.ts'
+import { createInjectorMetrics, type InjectorMetrics } from './metrics.ts'
 import { review } from './review.ts'
-import { createStatusServer, createWebhook, refusalOf, type Answered } from './server.ts'
+import { createWebhook, refusalOf, type Answered } from './server.ts'
 import { auditor, refusalWitness } from './witnesses.ts'
 
 /** `inject` prints patched manifests or missed pods; `injector` answers reviews until SIGTERM, then ends with 0. */
@@ -49,7 +50,7 @@ async function keepServing(invocation: Invocation): Promise<number> {
     })
   }
   try {
-    await serve({ line, settings, log, metrics: createMetrics() }, stop.signal)
+    await serve({ line, settings, log, metrics: createInjectorMetrics() }, stop.signal)
   } catch (error) {
     if (!stop.signal.aborted) throw error
   }
@@ -67,11 +68,17 @@ async function serve(parts: Parts, signal: AbortSignal): Promise<void> {
   const { line, settings, log, metrics } = parts
   let serving = false
   await using certificate = await certificateSource(parts)
-  const status = createStatusServer({
-    notReady: () => (serving ? certificate.notTrusted() : 'reviews are not served'),
-    metrics: () => metrics.text(),
-  })
-  await listening(status, line.statusListen)
+  const notReady = (): string | undefined =>
+    serving ? certificate.notTrusted() : 'reviews are not served'
+  const status = await unlessTaken(
+    line.statusListen,
+    serveStatus(line.statusListen, {
+      live: () => ({ ok: true, reasons: [] }),
+      ready: () => conditionOf(notReady()),
+      status: () => ({ ready: conditionOf(notReady()), leads: certificate.leads() }),
+      metrics: () => metrics.text(),
+    }),
+  )
   const witness = await witnesses(parts, { certificate, signal })
   const context = { settings: settings.injection, known: knownAnnotations(), check: agentCheck }
   const first = await certificate.start((pair) => {
@@ -92,7 +99,7 @@ async function serve(parts: Parts, signal: AbortSignal): Promise<void> {
   log.info({ listen: shown(line.listen), status: shown(line.statusListen) }, 'serving reviews')
   await aborted(signal)
   serving = false
-  await Promise.all([closed(webhook), closed(status)])
+  await Promise.all([closed(webhook), status.close()])
 }
 
 /** Supplied files where they are named, or the injector's own work where the config file says so. */
@@ -177,6 +184,10 @@ function record({ request, answer, seconds }: Answered, { log, metrics }: Parts)
     default:
       answer satisfies never
   }
+}
+
+function conditionOf(why: string | undefined) {
+  return { ok: why === undefined, reasons: why === undefined ? [] : [why] }
 }
 
 function aborted(signal: AbortSignal): Promise<void> {
