@@ -16,6 +16,16 @@ export interface FileSet {
   readonly gone: ReadonlySet<string>
 }
 
+/** What a publication did. */
+export interface Publication {
+  readonly outcomes: ReadonlyMap<string, FileOutcome>
+  /**
+   * Removes the set that was superseded. A reader that is on its way through `..data` may still be
+   * looking for a file in it, so whoever can wait a moment does; undefined where there is none.
+   */
+  readonly sweep: (() => void) | undefined
+}
+
 /** What became of one file: as in `Published`. */
 export interface FileOutcome {
   readonly state: 'written' | 'same' | 'kept' | 'removed' | 'missing'

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FileOutcome } from './file-set.ts'
 import type { Output, Published, Snapshot } from './output.ts'
 import { decideGroup, type GroupDecision } from './group-decision.ts'
@@ -26,14 +27,30 @@ export function secretFiles(options: SecretFilesOptions): Output {
       const decisions = groups.map((group) =>
         decideGroup(group, snapshot, { held, formatCompatibility }),
       )
-      const outcomes = place.publish({
+      const { outcomes, sweep } = place.publish({
         files: new Map(decisions.flatMap(({ files }) => [...files])),
         keep: new Set(decisions.flatMap(({ keep }) => keep)),
         gone: new Set(decisions.flatMap(({ gone }) => gone)),
       })
+      if (sweep !== undefined) {
+        await pause(signal)
+        sweep()
+      }
       return report(groups, decisions, outcomes)
     },
   }
+}
+
+/**
+ * The time that a reader has to get through a set that was just superseded. Between resolving
+ * `..data` and opening the file it may be kept from the processor; without a pause one read in
+ * 10,000 found nothing while sets followed each other as fast as they could.
+ */
+const READERS_MS = 200
+
+async function pause(signal: AbortSignal): Promise<void> {
+  // An abort comes too late to undo anything: it only shortens the wait (P7).
+  await delay(READERS_MS, undefined, { signal }).catch(() => undefined)
 }
 
 function report(

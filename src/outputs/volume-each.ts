@@ -1,7 +1,7 @@
 import { lstatSync, renameSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Secret } from '../core/secret.ts'
-import type { FileOutcome, FileSet, SetFile } from './file-set.ts'
+import type { FileOutcome, FileSet, Publication, SetFile } from './file-set.ts'
 import { isAsWanted, locate, lookForFile, readBytes, type Found } from './volume-look.ts'
 import { isOurLink, leftovers, nameAbove } from './volume-plan.ts'
 import { parents } from './relative-path.ts'
@@ -11,11 +11,7 @@ import { makeDirectory, remove, removeEmptyDirectory, writeNewFile } from './vol
  * Publishes plain files, each replaced by rename: for consumers that mount a single file, whose
  * mount no swapped link can reach. What an earlier pass published as a set is turned into files.
  */
-export function publishEach(
-  directory: string,
-  found: Found,
-  set: FileSet,
-): ReadonlyMap<string, FileOutcome> {
+export function publishEach(directory: string, found: Found, set: FileSet): Publication {
   for (const name of leftovers(found)) remove(join(directory, name))
   const all = new Map<string, FileOutcome>()
   const stage = nameAbove(found.names.keys())
@@ -55,7 +51,7 @@ export function publishEach(
     remove(join(directory, '..data'))
     remove(join(directory, found.current))
   }
-  return all
+  return { outcomes: all, sweep: undefined }
 }
 
 /** Writes everything beside its place first, so that a full volume is known before one file has changed. */

@@ -1,7 +1,7 @@
 import { symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Secret } from '../core/secret.ts'
-import type { FileOutcome, FileSet, SetFile } from './file-set.ts'
+import type { FileOutcome, FileSet, Publication, SetFile } from './file-set.ts'
 import { isAsWanted, locate, readBytes, type Found, type FoundFile } from './volume-look.ts'
 import { linkTarget, planSet } from './volume-plan.ts'
 import {
@@ -20,11 +20,7 @@ import {
  * opens is a link through `..data`. Renaming a new `..data` over the old one is the decisive step:
  * a failure or a kill before it leaves the old set, one after it the new.
  */
-export function publishSet(
-  directory: string,
-  found: Found,
-  set: FileSet,
-): ReadonlyMap<string, FileOutcome> {
+export function publishSet(directory: string, found: Found, set: FileSet): Publication {
   const kept = keptFiles(directory, found, set)
   const unchanged = unchangedFiles(found, set)
   const plan = planSet(found, { files: set.files, keep: new Set(kept.keys()) }, unchanged)
@@ -51,8 +47,11 @@ export function publishSet(
   }
   for (const name of plan.linksAfter) placeLink(linkTarget(name), half, join(directory, name))
   for (const name of plan.unlink) unlinkSync(join(directory, name))
-  if (plan.next !== undefined && found.current !== undefined) remove(join(directory, found.current))
-  return outcomes(set, { found, unchanged, kept })
+  const superseded = plan.next === undefined ? undefined : found.current
+  return {
+    outcomes: outcomes(set, { found, unchanged, kept }),
+    sweep: superseded === undefined ? undefined : () => remove(join(directory, superseded)),
+  }
 }
 
 interface Compared {

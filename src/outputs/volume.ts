@@ -1,4 +1,4 @@
-import type { FileOutcome, FileSet } from './file-set.ts'
+import type { FileSet, Publication } from './file-set.ts'
 import { outputFailure } from './output-failure.ts'
 import { publishEach } from './volume-each.ts'
 import { demandMemory } from './volume-facts.ts'
@@ -22,7 +22,7 @@ export interface Volume {
    * Makes the directory show exactly this set; what already is as it should be is not touched.
    * Throws an OutputError, with the last set still in place.
    */
-  publish(set: FileSet): ReadonlyMap<string, FileOutcome>
+  publish(set: FileSet): Publication
 }
 
 /**
@@ -46,9 +46,9 @@ export function volume({ directory, publish, requireTmpfs }: VolumeOptions): Vol
         makeDirectory(directory)
         if (requireTmpfs === 'true') demandMemory(directory)
         const found = look(directory)
-        return publish === 'set'
-          ? publishSet(directory, found, set)
-          : publishEach(directory, found, set)
+        if (publish === 'each') return publishEach(directory, found, set)
+        const { outcomes, sweep } = publishSet(directory, found, set)
+        return { outcomes, sweep: sweep && (() => guarded(directory, sweep)) }
       })
     },
   }

@@ -52,9 +52,10 @@ const files = new Map(
   ]),
 )
 const publish = how === 'each' ? 'each' : 'set'
-volume({ directory, publish, requireTmpfs: 'false' }).publish({
+const { sweep } = volume({ directory, publish, requireTmpfs: 'false' }).publish({
   files,
   keep: new Set(),
   gone: new Set(),
 })
+sweep?.()
 process.stdout.write(String(calls))

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
@@ -21,6 +21,7 @@ async function publish(
   directory: string,
   groups: readonly SecretGroup[],
   { values = {}, unknown = [] }: { values?: Record<string, string>; unknown?: string[] },
+  signal = new AbortController().signal,
 ): Promise<Record<string, Published>> {
   const output = secretFiles({
     directory,
@@ -37,7 +38,7 @@ async function publish(
       ),
       unknown: new Set(unknown.map((alias) => `app/${alias}`)),
     },
-    new AbortController().signal,
+    signal,
   )
   return Object.fromEntries(published.map((each) => [each.name, each]))
 }
@@ -106,6 +107,37 @@ describe('a group', () => {
 
     expect(read(directory, 'db.json')).toBe('{"user":"nobody","host":"h"}')
   })
+})
+
+test('P1 a reader on its way through a superseded set still finds its file', async () => {
+  const directory = temporaryVolume()
+  await publish(directory, [group()], { values: both })
+  const onItsWay = realpathSync(join(directory, 'db.json'))
+
+  const publishing = publish(directory, [group()], { values: { ...both, user: 'new' } })
+  const found = existsSync(onItsWay)
+  await publishing
+
+  expect(read(directory, 'db.json')).toContain('new')
+  expect(found).toBe(true)
+  expect(existsSync(onItsWay)).toBe(false)
+})
+
+test('P7 whoever is told to end during that time leaves nothing behind', async () => {
+  const directory = temporaryVolume()
+  await publish(directory, [group()], { values: both })
+  const ending = new AbortController()
+
+  const publishing = publish(
+    directory,
+    [group()],
+    { values: { ...both, user: 'new' } },
+    ending.signal,
+  )
+  ending.abort()
+  await publishing
+
+  expect(readdirSync(directory)).toEqual(['..2', '..data', 'db.json'])
 })
 
 describe('P4', () => {

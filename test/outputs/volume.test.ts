@@ -33,11 +33,14 @@ function publish(
       { content: new Secret(text), mode: 0o640 },
     ]),
   )
-  return volume({ directory, publish: more.how ?? 'set', requireTmpfs: 'false' }).publish({
+  const place = volume({ directory, publish: more.how ?? 'set', requireTmpfs: 'false' })
+  const { outcomes, sweep } = place.publish({
     files,
     keep: new Set(more.keep),
     gone: new Set(more.gone),
   })
+  sweep?.()
+  return outcomes
 }
 
 /** Every name below a directory, links unfollowed: what it is, its mode, content or target. */

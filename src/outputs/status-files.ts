@@ -1,0 +1,75 @@
+import { chmodSync, existsSync, lstatSync, readFileSync, renameSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { Secret } from '../core/secret.ts'
+import { outputFailure } from './output-failure.ts'
+import { remove, writeNewFile } from './volume-write.ts'
+
+/** The files by which scripts written for secrets-provider-for-k8s know how far it is. */
+export interface StatusFiles {
+  /**
+   * To be told of each pass after which everything is published: the first makes
+   * CONJUR_SECRETS_PROVIDED, a later one that changed something makes CONJUR_SECRETS_UPDATED anew.
+   * Throws an OutputError.
+   */
+  provided(pass: { readonly changed: boolean }): void
+}
+
+/** Status files in a directory; where that is not mounted there are none. */
+export function statusFiles(directory: string): StatusFiles {
+  return {
+    provided({ changed }) {
+      if (!existsSync(directory)) return
+      try {
+        placeScript(join(directory, UNCHANGED_SCRIPT))
+        if (!isFile(join(directory, PROVIDED))) place(join(directory, PROVIDED), '', 0o666)
+        else if (changed) place(join(directory, UPDATED), '', 0o666)
+      } catch (error) {
+        throw outputFailure(error, directory)
+      }
+    },
+  }
+}
+
+/** Whether everything was published once. */
+export function isProvided(directory: string): boolean {
+  return isFile(join(directory, PROVIDED))
+}
+
+/** Whether something has changed since this was asked last. */
+export function takeUpdated(directory: string): boolean {
+  const path = join(directory, UPDATED)
+  if (!isFile(path)) return false
+  remove(path)
+  return true
+}
+
+const PROVIDED = 'CONJUR_SECRETS_PROVIDED'
+const UPDATED = 'CONJUR_SECRETS_UPDATED'
+const UNCHANGED_SCRIPT = 'conjur-secrets-unchanged.sh'
+
+/** Run by the application's liveness probe, in its container and by its shell. */
+const UNCHANGED = `#!/bin/sh
+# Fails once after the secrets have changed.
+cd "$(dirname "$0")" || exit 0
+[ -f ${UPDATED} ] || exit 0
+rm -f ${UPDATED}
+exit 1
+`
+
+function placeScript(path: string): void {
+  const isSame = isFile(path) && readFileSync(path, 'utf8') === UNCHANGED
+  if (!isSame) place(path, UNCHANGED, 0o755)
+  else if ((lstatSync(path).mode & 0o777) !== 0o755) chmodSync(path, 0o755)
+}
+
+/** Applications may write here as well: the new file takes the name by rename, and no link is followed. */
+function place(path: string, text: string, mode: number): void {
+  const half = `.${basename(path)}.tmp`
+  remove(join(dirname(path), half))
+  writeNewFile(dirname(path), half, { content: new Secret(text), mode })
+  renameSync(join(dirname(path), half), path)
+}
+
+function isFile(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+}

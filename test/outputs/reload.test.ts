@@ -1,0 +1,273 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import type { HttpRequest } from '../../src/core/http.ts'
+import { findProcesses } from '../../src/outputs/find-process.ts'
+import type { Published } from '../../src/outputs/output.ts'
+import { createReloader, type Reloaded, type ReloaderOptions } from '../../src/outputs/reload.ts'
+import { parseReload, type ReloadAction } from '../../src/outputs/reload-action.ts'
+import { temporaryVolume } from '../support/temporary-volume.ts'
+
+const written: Published = { name: 'db.json', kind: 'json', values: 1, state: 'written' }
+
+/** A reloader of one group over time that stands still until a sleep is let go. */
+function reloader(actions: readonly ReloadAction[], more: Partial<ReloaderOptions> = {}) {
+  const told: Reloaded[] = []
+  const sleeps: { ms: number; wake: () => void }[] = []
+  let now = 0
+  const made = createReloader({
+    groups: [{ name: 'db', files: ['db.json'], actions }],
+    intervalMs: 10_000,
+    send: () => Promise.reject(new Error('nothing is sent')),
+    onReloaded: (reloaded) => told.push(reloaded),
+    clock: {
+      monotonic: () => now,
+      sleep: (ms, signal) =>
+        new Promise((resolve, reject) => {
+          signal.addEventListener('abort', () => reject(signal.reason))
+          sleeps.push({
+            ms,
+            wake: () => {
+              now += ms
+              resolve()
+            },
+          })
+        }),
+    },
+    ...more,
+  })
+  return { ...made, told, sleeps }
+}
+
+const never = new AbortController().signal
+const touch = (path: string): ReloadAction => ({ kind: 'touch', path })
+
+describe('an application is told', () => {
+  test('by a signal to its process id', async () => {
+    const child = spawn(process.execPath, [
+      '-e',
+      'process.on("SIGUSR1", () => process.exit(7)); setInterval(() => {}, 1e6); console.log("up")',
+    ])
+    const pidFile = join(temporaryVolume(), 'app.pid')
+    writeFileSync(pidFile, `${child.pid}\n`)
+    await once(child.stdout, 'data')
+    const ends = once(child, 'exit')
+    const { published, idle, told } = reloader([
+      { kind: 'signal', signal: 'SIGUSR1', target: pidFile },
+    ])
+
+    published([written], never)
+    await idle()
+
+    expect(await ends).toEqual([7, null])
+    expect(told).toMatchObject([{ group: 'db', kind: 'signal', result: 'done' }])
+  })
+
+  test('by a signal to its name', async () => {
+    const child = spawn('sleep', ['600'], { argv0: 'conjur-test-app' })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    await once(child, 'spawn')
+    const ends = once(child, 'exit')
+    const { published, idle, told } = reloader([
+      { kind: 'signal', signal: 'SIGTERM', target: 'conjur-test-app' },
+    ])
+
+    published([written], never)
+    await idle()
+
+    expect(await ends).toEqual([null, 'SIGTERM'])
+    expect(told).toMatchObject([{ result: 'done', what: 'SIGTERM to 1 × conjur-test-app' }])
+  })
+
+  test('by a POST on loopback', async () => {
+    const requests: HttpRequest[] = []
+    const { published, idle, told } = reloader(
+      [{ kind: 'post', url: new URL('http://127.0.0.1:8080/-/reload') }],
+      {
+        send: async (request) => {
+          requests.push(request)
+          return { status: 204, headers: {}, body: Buffer.alloc(0) }
+        },
+      },
+    )
+
+    published([written], never)
+    await idle()
+
+    expect(requests).toMatchObject([{ method: 'POST' }])
+    expect(requests[0]?.url.href).toBe('http://127.0.0.1:8080/-/reload')
+    expect(told).toMatchObject([{ result: 'done', what: '127.0.0.1:8080 answers 204' }])
+  })
+
+  test('by a program that no shell reads and that inherits nothing of ours', async () => {
+    const out = join(temporaryVolume(), '$(out)')
+    const script = 'require("fs").writeFileSync(process.argv[1], JSON.stringify(process.env))'
+    const { published, idle, told } = reloader([
+      { kind: 'exec', command: [process.execPath, '-e', script, out] },
+    ])
+
+    published([written], never)
+    await idle()
+
+    expect(Object.keys(JSON.parse(readFileSync(out, 'utf8')))).toEqual(['PATH'])
+    expect(told).toMatchObject([{ result: 'done' }])
+  })
+
+  test('by touching a file, which is made where it is missing', async () => {
+    const path = join(temporaryVolume(), 'reload')
+    const first = reloader([touch(path)])
+    first.published([written], never)
+    await first.idle()
+    utimesSync(path, 1, 1)
+
+    const second = reloader([touch(path)])
+    second.published([written], never)
+    await second.idle()
+
+    expect(statSync(path).mtimeMs).toBeGreaterThan(1000)
+  })
+})
+
+describe('it is not told', () => {
+  test.each(['same', 'kept', 'missing'] as const)('when its file is %s', async (state) => {
+    const { published, idle, told } = reloader([touch('/nowhere/x')])
+
+    published([{ ...written, state }], never)
+    await idle()
+
+    expect(told).toEqual([])
+  })
+
+  test('when only the file of another group changed', async () => {
+    const { published, idle, told } = reloader([touch('/nowhere/x')])
+
+    published([{ ...written, name: 'web.json' }], never)
+    await idle()
+
+    expect(told).toEqual([])
+  })
+})
+
+test('changes that come too fast are told once, at the end of the interval', async () => {
+  const path = join(temporaryVolume(), 'reload')
+  const { published, idle, told, sleeps } = reloader([touch(path)])
+  published([written], never)
+  await idle()
+
+  for (let change = 0; change < 5; change++) published([written], never)
+  const during = told.length
+  for (const { wake } of sleeps) wake()
+  await idle()
+
+  expect(during).toBe(1)
+  expect(sleeps.map(({ ms }) => ms)).toEqual([10_000])
+  expect(told).toHaveLength(2)
+})
+
+test('P7 a reload that waits is dropped at the end', async () => {
+  const ending = new AbortController()
+  const path = join(temporaryVolume(), 'reload')
+  const { published, idle, told } = reloader([touch(path)])
+  published([written], ending.signal)
+  await idle()
+
+  published([written], ending.signal)
+  ending.abort()
+  await idle()
+
+  expect(told).toHaveLength(1)
+})
+
+test.each<[string, ReloadAction, Pick<Reloaded, 'result' | 'what'>]>([
+  [
+    'a name without process',
+    { kind: 'signal', signal: 'SIGHUP', target: 'no-such-app' },
+    { result: 'absent', what: 'no process no-such-app' },
+  ],
+  [
+    'a pid file that is not there',
+    { kind: 'signal', signal: 'SIGHUP', target: '/nowhere/pid' },
+    { result: 'absent', what: 'no process /nowhere/pid' },
+  ],
+  [
+    'a program that fails',
+    { kind: 'exec', command: ['/bin/false'] },
+    { result: 'failed', what: '/bin/false: exit code 1' },
+  ],
+  [
+    'a program that is not there',
+    { kind: 'exec', command: ['/nowhere/x'] },
+    { result: 'failed', what: 'spawn /nowhere/x ENOENT' },
+  ],
+  [
+    'a POST that nobody takes',
+    { kind: 'post', url: new URL('http://127.0.0.1:1/') },
+    { result: 'failed', what: 'nothing is sent' },
+  ],
+])('%s is an outcome, not an end', async (_what, action, expected) => {
+  const { published, idle, told } = reloader([action])
+
+  published([written], never)
+  await idle()
+
+  expect(told).toEqual([{ group: 'db', kind: action.kind, ...expected }])
+})
+
+test('of a master and its workers only the master is found', () => {
+  const proc = temporaryVolume()
+  const running: [pid: number, comm: string, parent: number, program: string][] = [
+    [10, 'nginx', 1, '/usr/sbin/nginx'],
+    [11, 'nginx', 10, 'nginx: worker process'],
+    [20, 'od) 7 d (', 1, '/bin/odd'],
+    [30, 'node', 1, 'nginx'],
+  ]
+  for (const [pid, comm, parent, program] of running) {
+    mkdirSync(join(proc, String(pid)))
+    writeFileSync(join(proc, `${pid}/stat`), `${pid} (${comm}) S ${parent} 0 0`)
+    writeFileSync(join(proc, `${pid}/cmdline`), `${program}\0-g\0`)
+  }
+
+  expect(findProcesses('nginx', proc)).toEqual([10, 30])
+  expect(findProcesses('odd', proc)).toEqual([20])
+})
+
+describe('P6 actions are read from text', () => {
+  test('one a line', () => {
+    const actions = parseReload(
+      'signal HUP nginx\n signal SIGUSR1 /run/app.pid\npost http://localhost:1/x\n\ntouch /a b\nexec ["/bin/x","$(y)"]',
+    )
+
+    expect(actions).toEqual([
+      { kind: 'signal', signal: 'SIGHUP', target: 'nginx' },
+      { kind: 'signal', signal: 'SIGUSR1', target: '/run/app.pid' },
+      { kind: 'post', url: new URL('http://localhost:1/x') },
+      { kind: 'touch', path: '/a b' },
+      { kind: 'exec', command: ['/bin/x', '$(y)'] },
+    ])
+  })
+
+  test.each([
+    ['restart', '"restart" is none of signal, post, touch and exec'],
+    ['signal FOO app', '"signal FOO app" names no signal such as HUP or USR1'],
+    ['signal HUP', '"signal HUP" needs a signal, then a process name or a pid file'],
+    ['post https://127.0.0.1/', '"post https://127.0.0.1/" needs an http URL'],
+    ['post http://169.254.169.254/', '"post http://169.254.169.254/" needs an address on loopback'],
+    [
+      'post http://127.0.0.1.evil.com/',
+      '"post http://127.0.0.1.evil.com/" needs an address on loopback',
+    ],
+    ['touch relative', '"touch relative" needs an absolute path'],
+    [
+      'exec /bin/x',
+      '"exec /bin/x" needs a JSON list such as ["/bin/reload", "now"]: an absolute path, then arguments; no shell reads it',
+    ],
+    [
+      'exec ["x"]',
+      '"exec ["x"]" needs a JSON list such as ["/bin/reload", "now"]: an absolute path, then arguments; no shell reads it',
+    ],
+  ])('%s is refused', (text, expected) => {
+    expect(parseReload(text)).toBe(expected)
+  })
+})
