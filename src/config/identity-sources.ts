@@ -59,6 +59,7 @@ export type IdentitySourceConfig =
   | {
       readonly kind: 'command'
       readonly command: readonly [string, ...string[]]
+      readonly yields: 'jwt' | 'api-key'
       readonly deadlineMs: number
     }
 
@@ -149,7 +150,8 @@ export function readSource(
         command[0] || undefined,
         'the program that prints {"token": "…"}',
       )
-      return { kind, command, deadlineMs: take(settings.identityCommandTimeout) }
+      const yields = context.authenticator?.type === 'authn' ? 'api-key' : 'jwt'
+      return { kind, command, yields, deadlineMs: take(settings.identityCommandTimeout) }
     }
     default:
       return kind satisfies never

@@ -20,7 +20,8 @@ export interface AuthenticateOptions {
 const LONGEST_TOKEN = 64 * 1024
 
 /**
- * Exchanges the platform token for an access token of Conjur.
+ * Exchanges the platform token, or whatever else the authenticator takes, for an access token of
+ * Conjur.
  *
  * Rejects with a ConjurError. A 401 is retryable: it is also how Conjur answers while its identity
  * provider is away or has just rotated its keys.
@@ -30,6 +31,7 @@ export async function authenticate(
   platformToken: Secret,
   signal: AbortSignal,
 ): Promise<AccessToken> {
+  refuseAdmin(options.login)
   const request = authenticateRequest(options, platformToken, signal)
   let reply: HttpReply
   try {
@@ -40,22 +42,57 @@ export async function authenticate(
   return readAuthenticateReply(reply, options)
 }
 
+/** A workload never logs in as the account's administrator, whatever it was told. */
+function refuseAdmin(login: string | undefined): void {
+  if (login !== 'admin' && login !== 'user/admin') return
+  throw new ConjurError('CONJUR_REJECTED', `login as ${login} is refused here; nothing was sent`, {
+    hint: 'give the workload a host of its own and name it in CONJUR_AUTHN_LOGIN: host/<path>',
+    facts: { login },
+  })
+}
+
 function authenticateRequest(
   { place, authenticator, login, timeoutMs }: AuthenticateOptions,
   platformToken: Secret,
   signal: AbortSignal,
 ): HttpRequest {
+  const { contentType, body, loginInUrl } = presentation(authenticator.type, platformToken)
   return {
     method: 'POST',
-    url: authenticateUrl(place, authenticator, login),
-    headers: {
-      'Content-Type': 'application/x-www-form-urlencoded',
-      'Accept-Encoding': 'base64',
-    },
-    body: `jwt=${encodeURIComponent(platformToken.text())}`,
+    url: authenticateUrl(place, authenticator, loginInUrl ? login : undefined),
+    headers: { 'Content-Type': contentType, 'Accept-Encoding': 'base64' },
+    body,
     deadlineMs: timeoutMs,
     maxBodyBytes: LONGEST_TOKEN,
     signal,
+  }
+}
+
+interface Presentation {
+  readonly contentType: string
+  readonly body: string | Uint8Array
+  /** Otherwise what is sent names the login, and a login in the URL is no route. */
+  readonly loginInUrl: boolean
+}
+
+/** How each authenticator takes what it is shown. */
+function presentation(type: Authenticator['type'], shown: Secret): Presentation {
+  const form = (field: string): string => `${field}=${encodeURIComponent(shown.text())}`
+  const contentType = 'application/x-www-form-urlencoded'
+  switch (type) {
+    case 'authn-jwt':
+    case 'authn-azure':
+      return { contentType, body: form('jwt'), loginInUrl: true }
+    case 'authn-gcp':
+      return { contentType, body: form('jwt'), loginInUrl: false }
+    case 'authn-oidc':
+      return { contentType, body: form('id_token'), loginInUrl: false }
+    case 'authn-iam':
+      return { contentType: 'application/json', body: shown.bytes(), loginInUrl: true }
+    case 'authn':
+      return { contentType: 'text/plain', body: shown.bytes(), loginInUrl: true }
+    default:
+      return type satisfies never
   }
 }
 
@@ -82,7 +119,7 @@ export function readAuthenticateReply(reply: HttpReply, options: AuthenticateOpt
         facts,
       })
     case 401:
-      throw unauthenticated(asked.what, { code, facts })
+      throw unauthenticated(asked.what, { code, facts, type: options.authenticator.type })
     case 403:
       throw new ConjurError(
         'CONJUR_FORBIDDEN',
@@ -109,7 +146,11 @@ export function readAuthenticateReply(reply: HttpReply, options: AuthenticateOpt
 
 function unauthenticated(
   what: string,
-  { code, facts }: { code: string | undefined; facts: ConjurError['facts'] },
+  {
+    code,
+    facts,
+    type,
+  }: { code: string | undefined; facts: ConjurError['facts']; type: Authenticator['type'] },
 ): ConjurError {
   if (code === 'CONJ00016E') {
     return new ConjurError(
@@ -123,10 +164,28 @@ function unauthenticated(
     )
   }
   return new ConjurError('CONJUR_UNAUTHENTICATED', `Conjur refuses ${what} (401)`, {
-    hint: `compare the token's claims with the annotations of that host; Conjur's own log has the CONJ… code`,
+    hint: `${whatToCompare(type)}; Conjur's own log has the CONJ… code`,
     retryable: true,
     facts,
   })
+}
+
+/** What a refused login usually comes from, by what the authenticator looks at. */
+function whatToCompare(type: Authenticator['type']): string {
+  switch (type) {
+    case 'authn-jwt':
+    case 'authn-azure':
+    case 'authn-gcp':
+      return "compare the token's claims with the annotations of that host"
+    case 'authn-oidc':
+      return 'see that the claim named by id-token-user-property is a login that Conjur knows'
+    case 'authn-iam':
+      return "see that the login ends in /<aws-account>/<role-name> and this machine's clock is right (date -u)"
+    case 'authn':
+      return "compare the key with the host's own: conjur host rotate-api-key gives a new one"
+    default:
+      return type satisfies never
+  }
 }
 
 /** The body as text. Base64 comes only where the server says so, whatever was asked for. */

@@ -14,6 +14,8 @@ import {
 export interface CommandOptions {
   /** The program and its arguments; no shell reads them. */
   readonly command: readonly [string, ...string[]]
+  /** What the authenticator takes; a program that prints the other one is refused. */
+  readonly yields: 'jwt' | 'api-key'
   readonly environment: Readonly<Record<string, string | undefined>>
   /** From start to end, in milliseconds; then the program and its children are killed. */
   readonly deadlineMs: number
@@ -25,8 +27,8 @@ const LONGEST_OUTPUT = 64 * 1024
 const NOT_YET = 75
 
 /**
- * A credential from a program of the user's: JSON on its standard output, `{"token": "<JWT>"}` or
- * `{"apiKey": "…"}`. Exit code 75 means not yet, any other but 0 a refusal. It is run at each login;
+ * A credential from a program of the user's: JSON on its standard output, `{"token": "<JWT>"}`, or
+ * `{"apiKey": "…"}` for authn. Exit code 75 means not yet, any other but 0 a refusal. It is run at each login;
  * its standard error is not read, since it may hold anything.
  */
 export function command(options: CommandOptions): IdentitySource<PlatformToken | ApiKey> {
@@ -38,13 +40,12 @@ export function command(options: CommandOptions): IdentitySource<PlatformToken |
       signal.throwIfAborted()
       const output = await run(options, signal)
       const json = parse(output)
-      const token = textField(json, 'token')
-      const apiKey = textField(json, 'apiKey')
-      if (token !== undefined) {
-        return readPlatformToken(token, { from: name, now: options.clock.now() })
-      }
-      if (apiKey !== undefined) return { kind: 'api-key', secret: new Secret(apiKey) }
-      throw malformed(name, 'prints neither {"token": …} nor {"apiKey": …}')
+      const field = options.yields === 'jwt' ? 'token' : 'apiKey'
+      const text = textField(json, field)
+      if (text === undefined) throw malformed(name, `does not print {"${field}": "…"}`)
+      return options.yields === 'jwt'
+        ? readPlatformToken(text, { from: name, now: options.clock.now() })
+        : { kind: 'api-key', secret: new Secret(text) }
     },
   }
 }

@@ -128,3 +128,80 @@ test.each([
 
   expect([error.code, error.retryable]).toEqual([code, retryable])
 })
+
+test.each([
+  [
+    { type: 'authn-azure', serviceId: 'prod' },
+    '/authn-azure/prod/acme/host%2Fapps%2Fweb/authenticate',
+    'jwt=a.b.c',
+    'application/x-www-form-urlencoded',
+  ],
+  [
+    { type: 'authn-oidc', serviceId: 'prod' },
+    '/authn-oidc/prod/acme/authenticate',
+    'id_token=a.b.c',
+    'application/x-www-form-urlencoded',
+  ],
+  [
+    { type: 'authn-gcp', serviceId: undefined },
+    '/authn-gcp/acme/authenticate',
+    'jwt=a.b.c',
+    'application/x-www-form-urlencoded',
+  ],
+  [
+    { type: 'authn-iam', serviceId: 'prod' },
+    '/authn-iam/prod/acme/host%2Fapps%2Fweb/authenticate',
+    'a.b.c',
+    'application/json',
+  ],
+  [
+    { type: 'authn', serviceId: undefined },
+    '/authn/acme/host%2Fapps%2Fweb/authenticate',
+    'a.b.c',
+    'text/plain',
+  ],
+] as const)(
+  '%o is shown its credential in its own way',
+  async (authenticator, path, body, contentType) => {
+    const given = { ...options(() => reply(200, json)), authenticator }
+
+    await authenticate(given, new Secret('a.b.c'), signal)
+
+    const [request] = given.requests
+    expect(request?.url.pathname).toBe(path)
+    expect(Buffer.from(request?.body ?? '').toString('utf8')).toBe(body)
+    expect(request?.headers).toMatchObject({ 'Content-Type': contentType })
+  },
+)
+
+test.each(['admin', 'user/admin'])(
+  'a login as %s is refused before anything is sent',
+  async (login) => {
+    const given = { ...options(() => reply(200, json)), login }
+
+    const error = await authenticate(given, new Secret('k'), signal).catch(
+      (error: unknown) => error,
+    )
+
+    expect(error).toMatchObject({
+      code: 'CONJUR_REJECTED',
+      message: `login as ${login} is refused here; nothing was sent`,
+    })
+    expect(given.requests).toEqual([])
+  },
+)
+
+test.each([
+  ['authn-oidc', /id-token-user-property/],
+  ['authn-iam', /<aws-account>/],
+  ['authn', /rotate-api-key/],
+] as const)('a refused login with %s says what to compare', async (type, hint) => {
+  const given = {
+    ...options(() => reply(401, '')),
+    authenticator: { type, serviceId: type === 'authn' ? undefined : 'prod' },
+  }
+
+  const error = await authenticate(given, new Secret('k'), signal).catch((error: unknown) => error)
+
+  expect(error).toMatchObject({ code: 'CONJUR_UNAUTHENTICATED', hint: expect.stringMatching(hint) })
+})

@@ -34,10 +34,10 @@ test('a JWT is read from the JSON it prints', async () => {
   })
 })
 
-test('an API key is one too', async () => {
+test('with authn it is an API key', async () => {
   await script(`echo '{"apiKey":"k3y"}'`)
 
-  const credential = await source().token(signal)
+  const credential = await source({ yields: 'api-key' }).token(signal)
 
   expect(credential.kind).toBe('api-key')
   expect(credential.secret.text()).toBe('k3y')
@@ -47,7 +47,7 @@ test('its arguments are passed as they are: no shell reads them', async () => {
   const seen = join(directory.path, 'seen')
   await script(`printf '%s' "$1" > '${seen}'; echo '{"apiKey":"k"}'`)
 
-  await source({ args: ['$(id); `id` > /tmp/x'] }).token(signal)
+  await source({ args: ['$(id); `id` > /tmp/x'], yields: 'api-key' }).token(signal)
 
   expect(await readFile(seen, 'utf8')).toBe('$(id); `id` > /tmp/x')
 })
@@ -55,7 +55,9 @@ test('its arguments are passed as they are: no shell reads them', async () => {
 test('it sees the environment it is given and nothing else', async () => {
   await script(`echo "{\\"apiKey\\":\\"$MINE-$HOME\\"}"`)
 
-  const credential = await source({ environment: { MINE: 'here' } }).token(signal)
+  const credential = await source({ environment: { MINE: 'here' }, yields: 'api-key' }).token(
+    signal,
+  )
 
   expect(credential.secret.text()).toBe('here-')
 })
@@ -65,6 +67,7 @@ test.each([
   ['text', 'echo hello'],
   ['a list', "echo '[]'"],
   ['other JSON', `echo '{"jwt":"x"}'`],
+  ['an API key', `echo '{"apiKey":"x"}'`],
 ])('a command that prints %s is IDENTITY_MALFORMED', async (_what, body) => {
   await script(body)
 
@@ -72,7 +75,7 @@ test.each([
 
   expect(error).toMatchObject({
     code: 'IDENTITY_MALFORMED',
-    message: `the identity command ${program} prints neither {"token": …} nor {"apiKey": …}`,
+    message: `the identity command ${program} does not print {"token": "…"}`,
   })
 })
 
@@ -153,14 +156,22 @@ interface Overrides {
   readonly args?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly deadlineMs?: number
+  readonly yields?: 'jwt' | 'api-key'
 }
 
 function source({
   args = [],
   environment = { PATH: process.env['PATH'] ?? '' },
   deadlineMs = 5000,
+  yields = 'jwt',
 }: Overrides = {}): ReturnType<typeof command> {
-  return command({ command: [program, ...args], environment, deadlineMs, clock: fakeClock() })
+  return command({
+    command: [program, ...args],
+    environment,
+    deadlineMs,
+    clock: fakeClock(),
+    yields,
+  })
 }
 
 function failure(overrides: Overrides = {}): Promise<IdentityError> {

@@ -187,6 +187,7 @@ async function startCommand(): Promise<Rig> {
   return {
     source: command({
       command: [program, answer],
+      yields: 'jwt',
       environment: { PATH: process.env['PATH'] },
       deadlineMs: 5000,
       clock,
