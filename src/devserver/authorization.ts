@@ -39,7 +39,7 @@ export async function identify(world: World, request: Request): Promise<Identity
     if (optional.some((path) => path.test(request.path))) return undefined
     return refuse(world, 401, request.header('accept') === v2 ? '' : 'Authorization missing')
   }
-  const known = (await world.tokenKey).verify(token)
+  const known = (await world.tokenKey()).verify(token)
   if (known === undefined || isExpired(known.claims, world.now())) {
     return refuse(world, 401, 'Unauthorized: Invalid token')
   }

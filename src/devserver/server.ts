@@ -93,11 +93,9 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   const certificate =
     options.http === true ? undefined : makeCertificate(isWildcard(host) ? [] : [host])
   const state = await openState(options.stateFile, store)
-  const tokenKey =
-    state.tokenKeyPem === undefined
-      ? generateTokenKey()
-      : Promise.resolve(tokenKeyFromPem(state.tokenKeyPem))
-  tokenKey.catch(() => undefined)
+  const tokenKey = once(async () =>
+    state.tokenKeyPem === undefined ? generateTokenKey() : tokenKeyFromPem(state.tokenKeyPem),
+  )
   const admin = roleIdOf(account, 'admin')
   const adminApiKey = options.adminApiKey ?? store.credentials.get(admin)?.apiKey ?? randomApiKey()
   if (!store.roles.has(admin)) createAccount(store, account, { apiKey: adminApiKey, now: now() })
@@ -163,6 +161,12 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
       await state.flush()
     },
   }
+}
+
+/** Does it at the first call, and gives that same outcome from then on. */
+function once<Outcome>(work: () => Outcome): () => Outcome {
+  let done: { readonly outcome: Outcome } | undefined
+  return () => (done ??= { outcome: work() }).outcome
 }
 
 function load(store: Store, policy: PolicyText, into: { account: string; now: number }): void {

@@ -8,7 +8,7 @@ export interface State {
   /** The signing key of the file, so that tokens outlive a restart; undefined for a new file or none. */
   readonly tokenKeyPem: string | undefined
   /** Writes the file soon; many changes become one writing. */
-  save(store: Store, tokenKey: Promise<TokenKey>): void
+  save(store: Store, tokenKey: () => Promise<TokenKey>): void
   /** Waits until what was to be saved is on disk. */
   flush(): Promise<void>
 }
@@ -84,7 +84,7 @@ export async function openState(path: string | undefined, store: Store): Promise
       if (isDue) return
       isDue = true
       writing = writing.then(async () => {
-        const { pem } = await tokenKey
+        const { pem } = await tokenKey()
         isDue = false
         await writeFile(`${path}.new`, dump(now, pem), { mode: 0o600 })
         await rename(`${path}.new`, path)

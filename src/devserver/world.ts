@@ -32,8 +32,8 @@ export interface World {
   readonly counters: Counters
   /** Asks a token issuer for a document; rejects with FetchFailed where no answer comes. */
   readonly fetch: (address: string, ca: string | undefined) => Promise<Fetched>
-  /** The account's signing key, which may still be in the making. */
-  readonly tokenKey: Promise<TokenKey>
+  /** The account's signing key, made on first need: a start does not wait for it. */
+  readonly tokenKey: () => Promise<TokenKey>
   /** Milliseconds since 1970. */
   readonly now: () => number
   /** The server's own log: one line, never a value, token or key. */

@@ -129,7 +129,7 @@ async function issued(
   world: World,
   asked: { readonly login: string; readonly acceptEncoding: string | undefined },
 ): Promise<Reply> {
-  const token = signFor(world, await world.tokenKey, asked.login)
+  const token = signFor(world, await world.tokenKey(), asked.login)
   const wantsBase64 = asked.acceptEncoding
     ?.split(',')
     .some((coding) => coding.trim().toLowerCase() === 'base64')
