@@ -77,9 +77,10 @@ function byAuthenticator(take: Take, context: IdentityContext): Choice {
 
 function ofAzure(take: Take, { environment, exists, problems }: IdentityContext): Choice {
   // The one of these variables that is a setting too counts wherever it was set.
-  const tokenFile = take(settings.azureFederatedTokenFile)
+  const { env } = settings.azureFederatedTokenFile
+  const tokenFile = take(settings.azureFederatedTokenFile) ?? environment[env]
   const selection = selectAzureSource({
-    environment: { ...environment, [settings.azureFederatedTokenFile.env]: tokenFile },
+    environment: { ...environment, [env]: tokenFile },
     hasArcAgent: exists(ARC_AGENT),
   })
   if ('problems' in selection) {
