@@ -74,6 +74,12 @@ export function httpsUrl(value: string): URL | Unfit {
   return url
 }
 
+/** An https address; http too on this machine or its link, where nobody listens in. */
+export function authorityUrl(value: string): URL | Unfit {
+  const local = localUrl(value)
+  return local instanceof Unfit || local.protocol === 'https:' ? httpsUrl(value) : local
+}
+
 /** An address on this machine or its link: a credential that is asked for there stays there. */
 export function localUrl(value: string): URL | Unfit {
   if (!URL.canParse(value)) return new Unfit('is no URL such as http://127.0.0.1:8080')

@@ -4,6 +4,7 @@ import { authenticatorName, login, pem } from './trust.ts'
 import {
   absolutePath,
   apiVersion,
+  authorityUrl,
   boolean,
   duration,
   httpsUrl,
@@ -161,7 +162,7 @@ export const settings = {
     default: 'https://login.microsoftonline.com/',
     example: 'https://login.microsoftonline.us/',
     help: "Entra's address; the sovereign clouds have their own.",
-    parse: httpsUrl,
+    parse: authorityUrl,
   }),
   azurePodIdentityAuthorityHost: setting({
     env: 'AZURE_POD_IDENTITY_AUTHORITY_HOST',

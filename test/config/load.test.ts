@@ -176,6 +176,29 @@ test.each([
   expect(lines[0]).toContain(what)
 })
 
+test('P8: Entra may be simulated on this machine over http, and nowhere else', async () => {
+  const azure = {
+    ...conjur,
+    CONJUR_AUTHENTICATOR: 'authn-azure/prod',
+    CONJUR_AUTHN_LOGIN: 'host/apps/web',
+    AZURE_FEDERATED_TOKEN_FILE: '/token',
+    AZURE_CLIENT_ID: 'client',
+    AZURE_TENANT_ID: 'tenant',
+  }
+
+  const { identity } = await load({
+    environment: { ...azure, AZURE_AUTHORITY_HOST: 'http://127.0.0.1:8080/' },
+  })
+  const lines = await problems({
+    environment: { ...azure, AZURE_AUTHORITY_HOST: 'http://login.example.com/' },
+  })
+
+  expect(lines).toEqual([
+    'environment | AZURE_AUTHORITY_HOST | "http://login.example.com/" is not https',
+  ])
+  expect(identity.source).toMatchObject({ authorityHost: new URL('http://127.0.0.1:8080/') })
+})
+
 test('authn-azure needs a login, since its route names the host', async () => {
   const lines = await problems({
     environment: { ...conjur, CONJUR_AUTHENTICATOR: 'authn-azure/prod' },
