@@ -1,0 +1,229 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { firstSet, startAgent, type Agent, type LogLine } from './agent.ts'
+import { AUDIENCE, HOST, REVOKE_API_KEY, someValue, type Values } from './policy.ts'
+import { readToken, startReader, tokenExpiry, type Generation, type Reader } from './reader.ts'
+import { count, seconds, stopAgent, type Stage } from './stage.ts'
+import { drawTree } from './tree.ts'
+import { pause, StepFailed } from './until.ts'
+import { lookAt } from './volume.ts'
+
+/** An agent that has published its first set, and since when (of `performance.now()`). */
+export interface OnStage {
+  readonly agent: Agent
+  readonly since: number
+}
+
+/** Starts the agent with a projected token, waits for its first set, and draws the volume. */
+export async function openJwtScene(stage: Stage): Promise<OnStage> {
+  const { screen, kubernetes, conjur } = stage
+  const directory = join(stage.directory, 'web')
+  const tokenPath = join(directory, 'projected-token')
+  await mkdir(directory)
+  await kubernetes.project(tokenPath, AUDIENCE)
+  const begun = performance.now()
+  const agent = await startAgent({
+    ...stage,
+    directory,
+    authenticator: 'authn-jwt/demo',
+    login: HOST,
+    environment: { ...stage.environment, JWT_TOKEN_PATH: tokenPath },
+  })
+  const ms = await screen.waiting('waiting for the first set', firstSet(agent, begun))
+  const { logins, batches } = await conjur.counts()
+  screen.done(
+    'agent',
+    `first set published after ${seconds(ms)}: ${count(logins, 'login', 'logins')}, ${count(batches, 'batch request', 'batch requests')}`,
+  )
+  screen.line()
+  for (const line of drawVolume(stage, agent)) screen.line(`  ${line}`)
+  screen.line()
+  return { agent, since: performance.now() }
+}
+
+/** Rotation, renewal through an outage, revocation and the end, each as it happens. */
+export async function playJwtScene(stage: Stage, { agent, since }: OnStage): Promise<void> {
+  const reader = startReader(agent.secrets, generationOf(stage.values))
+  const tell: Tell = (name, text) =>
+    stage.screen.event((performance.now() - since) / 1000, name, text)
+  const playing: Playing = { stage, agent, reader, tell }
+  try {
+    await pause(ROTATE_AFTER_MS, stage.signal)
+    const values = await rotate(playing)
+    await renewThroughOutage(playing)
+    await revoke(playing, values)
+    requireWhole(reader, 'revoke')
+  } finally {
+    await reader.stop()
+  }
+  const { ms, left, temporary } = await stopAgent(agent)
+  tell(
+    'stop',
+    `SIGTERM; gone after ${Math.round(ms)} ms; ${count(left, 'file', 'files')} left, ${temporary} temporary`,
+  )
+}
+
+type Tell = (name: string, text: string) => void
+
+interface Playing {
+  readonly stage: Stage
+  readonly agent: Agent
+  readonly reader: Reader
+  readonly tell: Tell
+}
+
+const ROTATE_AFTER_MS = 2000
+/** So long before the renewal is due Conjur goes away. */
+const BEFORE_RENEWAL_MS = 200
+/** Until what the devserver records has reached us; far less than from one pass to the next. */
+const RECORD_MS = 100
+
+function drawVolume({ screen }: Stage, agent: Agent): readonly string[] {
+  const { kinds, expiresAt } = agent.status()
+  return drawTree(
+    {
+      directory: agent.secrets,
+      entries: lookAt(agent.secrets).values(),
+      kinds,
+      tokenLeftMs: (expiresAt ?? Date.now()) - Date.now(),
+    },
+    screen.terminal.symbols,
+  )
+}
+
+async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> {
+  const values = { ...stage.values, password: someValue() }
+  const before = lookAt(agent.secrets)
+  reader.expect(generationOf(values))
+  await stage.conjur.setValue('apps/web/db-password', values.password)
+  tell('rotate', 'someone sets apps/web/db-password in Conjur')
+  const after = await stage.screen.waiting(
+    'waiting for the new value',
+    agent.until({
+      step: 'publish',
+      otherwise: 'db.json did not change',
+      withinMs: 10_000,
+      look() {
+        const now = lookAt(agent.secrets)
+        return isSame('db.json', before, now) ? undefined : now
+      },
+    }),
+  )
+  const { reads, torn, mixed } = requireWhole(reader, 'publish')
+  const untouched = isSame('api-key', before, after) ? 'untouched' : 'written again'
+  const { to } = stage.screen.terminal.symbols
+  tell(
+    'publish',
+    `..data ${to} ${after.get('..data')?.target}: db.json changed, api-key ${untouched}; of ${reads.toLocaleString('en')} reads ${torn} torn, ${mixed} mixed`,
+  )
+  return values
+}
+
+async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Promise<void> {
+  const { conjur, screen, signal } = stage
+  const dueAt = agent.status().renewsAt
+  if (dueAt === undefined) throw new StepFailed('renew', 'the agent names no time of renewal')
+  const expiresAt = tokenExpiry(await readToken(agent.secrets)) ?? 0
+  const before = lookAt(agent.secrets)
+  await screen.waiting(
+    'the access token gets older',
+    pause(dueAt - BEFORE_RENEWAL_MS - Date.now(), signal),
+  )
+  await conjur.goAway()
+  const retry = (nth: number): Promise<LogLine> =>
+    agent.until({
+      step: 'outage',
+      otherwise: 'the agent did not try to renew its access token again',
+      withinMs: 8000,
+      look: () => retriesSince(agent, dueAt)[nth],
+    })
+  const first = await retry(0)
+  tell('renew', 'access token at 75 % of its life: renewal is due')
+  const second = await screen.waiting('Conjur answers 503', retry(1))
+  tell(
+    'outage',
+    `Conjur answers ${String(first['status'])}; again in ${waitOf(first)}, then ${waitOf(second)}; last set stays`,
+  )
+  await conjur.comeBack()
+  const spareMs = await screen.waiting(
+    'Conjur is back',
+    agent.until({
+      step: 'recover',
+      otherwise: 'the access token was not renewed',
+      withinMs: 8000,
+      async look() {
+        const renewed = tokenExpiry(await readToken(agent.secrets)) ?? 0
+        return renewed > expiresAt ? expiresAt - Date.now() : undefined
+      },
+    }),
+  )
+  const after = lookAt(agent.secrets)
+  const touched = ['..data', 'db.json', 'api-key'].filter((name) => !isSame(name, before, after))
+  if (touched.length > 0) throw new StepFailed('recover', `${touched.join(', ')} was touched`)
+  const { expired } = requireWhole(reader, 'recover')
+  if (expired > 0) {
+    throw new StepFailed('recover', `a reader found an expired access token ${expired} times`)
+  }
+  tell(
+    'recover',
+    `access token renewed with ${seconds(spareMs)} to spare; files untouched, no reader noticed`,
+  )
+}
+
+async function revoke({ stage, agent, reader, tell }: Playing, values: Values): Promise<void> {
+  const { conjur, screen } = stage
+  const before = lookAt(agent.secrets)
+  reader.expect({ 'db.json': { user: values.user, password: values.password } })
+  await conjur.changePolicy(REVOKE_API_KEY)
+  const after = await screen.waiting(
+    'api-key is no longer permitted',
+    agent.until({
+      step: 'revoke',
+      otherwise: 'api-key is still there',
+      withinMs: 10_000,
+      look() {
+        const now = lookAt(agent.secrets)
+        return now.has('api-key') ? undefined : now
+      },
+    }),
+  )
+  await pause(RECORD_MS, stage.signal)
+  const refusals = conjur.refusals('apps/web/api-key')
+  if (refusals < 2) throw new StepFailed('revoke', `api-key was removed after ${refusals} refusal`)
+  if (!isSame('db.json', before, after)) throw new StepFailed('revoke', 'db.json was touched')
+  tell(
+    'revoke',
+    `${HOST} loses api-key: refused ${refusals === 2 ? 'twice' : `${refusals} times`}, api-key removed, db.json untouched`,
+  )
+}
+
+function generationOf({ apiKey, user, password }: Values): Generation {
+  return { 'api-key': apiKey, 'db.json': { user, password } }
+}
+
+function requireWhole(reader: Reader, step: string): ReturnType<Reader['tally']> {
+  const tally = reader.tally()
+  if (tally.torn + tally.mixed > 0) {
+    throw new StepFailed(
+      step,
+      `of ${tally.reads} reads ${tally.torn} were torn and ${tally.mixed} mixed`,
+    )
+  }
+  return tally
+}
+
+type Look = ReturnType<typeof lookAt>
+
+function isSame(name: string, before: Look, after: Look): boolean {
+  return before.get(name)?.version === after.get(name)?.version
+}
+
+function retriesSince(agent: Agent, at: number): readonly LogLine[] {
+  return agent
+    .log()
+    .filter(({ time, waitMs }) => typeof waitMs === 'number' && Date.parse(String(time)) >= at)
+}
+
+function waitOf({ waitMs }: LogLine): string {
+  return seconds(typeof waitMs === 'number' ? waitMs : 0)
+}
