@@ -30,6 +30,8 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
       return (await import('./cli/status.ts')).status
     case 'devserver':
       return (await import('./devserver/start.ts')).start
+    case 'demo':
+      return (await import('./demo/start.ts')).start
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help

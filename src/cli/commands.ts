@@ -132,6 +132,17 @@ export const commands = {
       'issuers, host factories, CA signing, accounts, reading policies back',
     ],
   },
+  demo: {
+    summary: 'Shows the whole thing on this machine: devserver, simulated platforms, the agent.',
+    examples: [
+      ['conjur-agent demo', 'ends by itself in half a minute'],
+      ['conjur-agent demo --keep', 'leaves everything running until Ctrl-C'],
+    ],
+    flags: {
+      once: { help: 'plays every scene once and ends (default)' },
+      keep: { help: 'starts everything, prints where it is, runs until Ctrl-C' },
+    },
+  },
   help: {
     summary: 'Shows what a command, a setting or an error code means.',
     examples: [['conjur-agent help exit-codes', 'the exit codes']],

@@ -25,7 +25,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
   ['Run', [['init, sidecar', 'one pass; until SIGTERM']]],
   ['Look', [['status', 'a running agent (healthcheck: probes)']]],
   ['Cluster', [['injector', 'the mutating webhook']]],
-  ['Develop', [['devserver', 'a small Conjur']]],
+  ['Develop', [['devserver, demo', 'a small Conjur; everything at once']]],
 ]
 
 function overview(): string {
@@ -37,6 +37,7 @@ function overview(): string {
   )
   return [
     'conjur-agent gives a workload its Conjur secrets as files and keeps them fresh',
+    '  conjur-agent demo              see the whole thing on this machine',
     '',
     columns(rows),
     '',
