@@ -78,7 +78,7 @@ function processesIn(directory: string): readonly { pid: number; argv: string }[
     .filter(({ argv, environment }) => `${argv} ${environment}`.includes(directory))
 }
 
-/** Ports, directories, times and counts replaced, so that the screen can be compared. */
+/** Ports, directories, times, counts and reasons replaced, so that the screen can be compared. */
 function masked(screen: string): string {
   return screen
     .replaceAll(runtime, 'RUNTIME')
@@ -90,6 +90,7 @@ function masked(screen: string): string {
     .replace(/\d+ s left/g, 'N s left')
     .replace(/\d+ ms/g, 'N ms')
     .replace(/access-token \d+ bytes/g, 'access-token N bytes')
+    .replace(/(identity +[\w-]+): .+/g, '$1: REASON')
 }
 
 test('P1 P2 P3 P4 P7: the demo plays every scene once, shows no value, and leaves nothing behind', async () => {
@@ -119,14 +120,14 @@ everything below runs on this machine and is gone afterwards; lifetimes are shor
 
 authn-azure by managed identity, simulated
 ✓ platform   simulated metadata service on http://127.0.0.1:PORT: VM vm-web, system-assigned
-✓ identity   azure-imds: authn-azure, and AZURE_FEDERATED_TOKEN_FILE is not set
+✓ identity   azure-imds: REASON
 ✓ login      host/apps/vm-web with authn-azure/demo, access token for 20 s
 ✓ files      after N s, 1 login, 1 batch request: access-token N bytes -rw-r--r--, api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
 ✓ stop       SIGTERM; gone after N ms
 
 authn-azure by workload identity, simulated
 ✓ platform   simulated Entra on http://127.0.0.1:PORT: takes the token of system:serviceaccount:shop:web
-✓ identity   azure-workload-identity: AZURE_FEDERATED_TOKEN_FILE is set
+✓ identity   azure-workload-identity: REASON
 ✓ login      host/apps/aks-web with authn-azure/demo, access token for 20 s
 ✓ files      after N s, 1 login, 1 batch request: access-token N bytes -rw-r--r--, api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
 ✓ stop       SIGTERM; gone after N ms
