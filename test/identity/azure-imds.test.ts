@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 
 import type { IdentityError } from '../../src/core/errors.ts'
+import type { HttpReply, Send } from '../../src/core/http.ts'
 import { azureImds, type AzureImdsOptions } from '../../src/identity/azure-imds.ts'
-import { hastyClock, type FakeClock } from '../support/fake-clock.ts'
+import { fakeClock, hastyClock, type FakeClock } from '../support/fake-clock.ts'
 import {
   IMDS_HOST,
   simulatedImds,
@@ -395,6 +396,81 @@ test('P8: another address is honoured for a loopback or link-local host only', (
   )
 })
 
+test.each([-600_000, 600_000])(
+  'a token is judged by the clock of its issuer: ours is %i ms off',
+  async (offMs) => {
+    const ours = hastyClock(clock.now() + offMs)
+
+    const token = await source({ clock: ours }).token(signal)
+
+    expect(token.claims['appid']).toBe('c-sys')
+  },
+)
+
+test('a token that ended by the clock of its issuer is IDENTITY_EXPIRED', async () => {
+  const body = JSON.stringify({ access_token: await maker.make({ exp: clock.now() / 1000 - 5 }) })
+  platform.script(IMDS_HOST, [{ fault: { status: 200, body }, times: 1000 }])
+
+  const error = await source({ budgetMs: 0 })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({ code: 'IDENTITY_EXPIRED' })
+})
+
+test.each<[string, object, number]>([
+  ['expires_in as text', { expires_in: '60' }, 60_000],
+  ['expires_in as number', { expires_in: 60 }, 60_000],
+  ['expires_on as a date', { expires_on: '1/20/2026 9:06:00 AM +00:00' }, 60_000],
+  ['the year 9999', { expires_on: '253402300799' }, 3_600_000],
+  ['an empty text', { expires_on: '', expires_in: '' }, 3_600_000],
+  ['nothing', {}, 3_600_000],
+  ['refresh_in, a hint only', { refresh_in: '5' }, 3_600_000],
+])('the end of a token whose reply holds %s', async (_what, fields, lifeMs) => {
+  const body = JSON.stringify({ access_token: await maker.make(), ...fields })
+  platform.script(IMDS_HOST, [{ status: 200, body }])
+
+  const token = await source().token(signal)
+
+  expect(token.expiresAt).toBe(clock.now() + lifeMs)
+})
+
+test("the workload-identity proxy's own answers are understood", async () => {
+  const body = JSON.stringify({
+    access_token: await maker.make(),
+    expires_in: 3590,
+    expires_on: '1800086399',
+    not_before: '0',
+  })
+  platform.script(IMDS_HOST, [
+    { status: 500, headers: { 'Content-Type': 'text/plain' }, body: 'failed to acquire token' },
+    { status: 200, body },
+  ])
+
+  const token = await source().token(signal)
+
+  expect(token.expiresAt).toBe(clock.now() + 3_590_000)
+})
+
+test('P9: a thousand clients that start together all get their token from a service that throttles', async () => {
+  const shared = fakeClock()
+  const jwt = await maker.make({ exp: undefined })
+  const throttled = throttle(shared, {
+    status: 200,
+    headers: {},
+    body: Buffer.from(JSON.stringify({ access_token: jwt })),
+  })
+  const clients = Array.from({ length: 1000 }, () =>
+    source({ clock: shared, random: Math.random, send: throttled.send }).token(signal),
+  )
+  const all = Promise.allSettled(clients)
+
+  for (let second = 0; second < 300; second++) await shared.advance(1000)
+
+  expect((await all).filter(({ status }) => status === 'rejected')).toEqual([])
+  expect(throttled.mostServedInASecond()).toBeLessThanOrEqual(20)
+})
+
 test('P2: an error holds neither the reply nor a token', async () => {
   const jwt = await maker.make()
   platform.script(IMDS_HOST, [
@@ -418,4 +494,22 @@ function source(overrides: Partial<AzureImdsOptions> = {}): ReturnType<typeof az
     resource: 'https://management.azure.com/',
     ...overrides,
   })
+}
+
+/** A service that serves 20 requests a second and answers the others 429. */
+function throttle(
+  time: { now(): number },
+  answer: HttpReply,
+): { send: Send; mostServedInASecond: () => number } {
+  const served = new Map<number, number>()
+  return {
+    send: () => {
+      const second = Math.floor(time.now() / 1000)
+      const count = (served.get(second) ?? 0) + 1
+      if (count > 20) return Promise.resolve({ status: 429, headers: {}, body: Buffer.alloc(0) })
+      served.set(second, count)
+      return Promise.resolve(answer)
+    },
+    mostServedInASecond: () => Math.max(...served.values()),
+  }
 }

@@ -14,7 +14,10 @@ export interface TokenMaker {
   readonly issuer: string
   readonly kid: string
   /** A signed token; claims given win over `iss`, `iat`, `nbf` and `exp`, and undefined leaves one out. */
-  make(claims?: JWTPayload, header?: Readonly<Record<string, unknown>>): Promise<string>
+  make(
+    claims?: Readonly<Record<string, unknown>>,
+    header?: Readonly<Record<string, unknown>>,
+  ): Promise<string>
   /** Public keys, as a JWKS endpoint serves them. */
   readonly jwks: { readonly keys: readonly JWK[] }
   /** What discovery answers; both the single and the double slash spelling are served by {@link discoveryPaths}. */
@@ -115,13 +118,13 @@ function sign(about: {
   algorithm: string
   kid: string
   header: Readonly<Record<string, unknown>> | undefined
-  payload: JWTPayload
+  payload: Readonly<Record<string, unknown>>
 }): Promise<string> {
   return new SignJWT(withoutUndefined(about.payload))
     .setProtectedHeader({ alg: about.algorithm, kid: about.kid, typ: 'JWT', ...about.header })
     .sign(about.privateKey)
 }
 
-function withoutUndefined(payload: JWTPayload): JWTPayload {
+function withoutUndefined(payload: Readonly<Record<string, unknown>>): JWTPayload {
   return Object.fromEntries(Object.entries(payload).filter(([, value]) => value !== undefined))
 }
