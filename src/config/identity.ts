@@ -1,5 +1,6 @@
 import { selectAzureSource, ARC_AGENT } from './azure-source.ts'
-import { readSource, type IdentitySourceConfig, type SourceContext } from './identity-sources.ts'
+import type { SourceContext } from './identity-context.ts'
+import { readSource, type IdentitySourceConfig } from './identity-sources.ts'
 import { sourcesOf, type IdentitySourceName } from './identity-table.ts'
 import { missing, problemOf, type Problem } from './problems.ts'
 import type { Take } from './reader.ts'

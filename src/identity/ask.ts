@@ -6,6 +6,7 @@ import {
   type HttpRequest,
   type Send,
 } from '../core/http.ts'
+import { parseRecord } from '../core/json.ts'
 import type { Outcome, RetryRule } from './persist.ts'
 import { endOfLife } from './expiry.ts'
 import { expired, readPlatformToken, type PlatformToken } from './source.ts'
@@ -43,12 +44,7 @@ export async function ask<T>(
 
 /** What a reply's body says as a JSON object, whatever its media type; undefined if it is none. */
 export function jsonObject(reply: HttpReply): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(reply.body.toString('utf8').replace(/^\uFEFF/, ''))
-    return isRecord(value) ? value : undefined
-  } catch {
-    return undefined
-  }
+  return parseRecord(reply.body.toString('utf8').replace(/^\uFEFF/, ''))
 }
 
 /** A field of a JSON object, if it is a text that is not empty. */
@@ -170,8 +166,4 @@ function redirected(reply: HttpReply, place: Place): Outcome<never> {
     },
   )
   return { error }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 
 import { IdentityError } from '../core/errors.ts'
+import { parseRecord } from '../core/json.ts'
 import { Secret } from '../core/secret.ts'
 import { textField } from './ask.ts'
 import {
@@ -39,9 +40,8 @@ export function command(options: CommandOptions): IdentitySource<PlatformToken |
     async token(signal) {
       signal.throwIfAborted()
       const output = await run(options, signal)
-      const json = parse(output)
       const field = options.yields === 'jwt' ? 'token' : 'apiKey'
-      const text = textField(json, field)
+      const text = textField(parseRecord(output), field)
       if (text === undefined) throw malformed(name, `does not print {"${field}": "…"}`)
       return options.yields === 'jwt'
         ? readPlatformToken(text, { from: name, now: options.clock.now() })
@@ -108,15 +108,6 @@ function killGroup(child: ChildProcess): void {
     process.kill(-child.pid, 'SIGKILL')
   } catch {
     // The group is gone already.
-  }
-}
-
-function parse(output: string): Readonly<Record<string, unknown>> | undefined {
-  try {
-    const value: unknown = JSON.parse(output)
-    return typeof value === 'object' && value !== null ? { ...value } : undefined
-  } catch {
-    return undefined
   }
 }
 

@@ -1,4 +1,5 @@
 import { IdentityError } from '../core/errors.ts'
+import { parseRecord } from '../core/json.ts'
 import { Secret } from '../core/secret.ts'
 
 /** Claims as the token states them. Nothing here was verified: that is Conjur's work. */
@@ -85,16 +86,7 @@ export function readPlatformToken(text: string, origin: TokenOrigin): PlatformTo
 
 function readPart(part: string): Claims | undefined {
   if (!/^[\w=-]+$/.test(part)) return undefined
-  try {
-    const value: unknown = JSON.parse(Buffer.from(part, 'base64url').toString('utf8'))
-    return isRecord(value) ? value : undefined
-  } catch {
-    return undefined
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+  return parseRecord(Buffer.from(part, 'base64url').toString('utf8'))
 }
 
 function malformed(origin: TokenOrigin, what: string): IdentityError {

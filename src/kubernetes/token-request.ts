@@ -1,5 +1,7 @@
 import type { CoreV1Api } from '@kubernetes/client-node'
 
+import { isRecord, parseRecord } from '../core/json.ts'
+
 /** A service-account token to be asked for; the shape that `identity` declares. */
 export interface TokenRequest {
   readonly namespace: string
@@ -110,15 +112,7 @@ function answerOf(error: unknown): TokenAnswer {
 
 /** The message of a Kubernetes Status, which the client hands over as text or parsed. */
 function messageIn(body: unknown): string {
-  if (isRecord(body)) return typeof body['message'] === 'string' ? body['message'] : ''
-  if (typeof body !== 'string') return ''
-  try {
-    return messageIn(JSON.parse(body))
-  } catch {
-    return body.slice(0, 200)
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null
+  const status = typeof body === 'string' ? parseRecord(body) : body
+  if (isRecord(status)) return typeof status['message'] === 'string' ? status['message'] : ''
+  return typeof body === 'string' ? body.slice(0, 200) : ''
 }
