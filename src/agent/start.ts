@@ -86,7 +86,7 @@ async function runOnce({ config, environment, log }: Run, signal: AbortSignal): 
         retryCountLimit: config.retry.countLimit,
         retryIntervalMs: config.retry.intervalMs,
         random: Math.random,
-        unmet: unmetOf(config),
+        unmet: unmetOf(config, 'any value'),
         onPass: (report, retry) =>
           observer.passed(report, { retry, valuesInMs: undefined, renewalInMs: undefined }),
       },

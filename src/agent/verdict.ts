@@ -12,17 +12,21 @@ interface Asking {
 }
 
 /**
- * What a pass that ran to its end still lacks: an output that was never written, with what Conjur
- * said of the variables that should be in it, all in one error.
+ * What a pass that ran to its end still lacks, with what Conjur said of every required variable
+ * that is wanting, all in one error. A sidecar lacks an output that was never written; one that
+ * runs once lacks any value it did not get, since a file of an earlier run may be out of date (P5).
  */
-export function unmetOf({ groups, conjur }: Asking): (report: Report) => AgentError | undefined {
+export function unmetOf(
+  { groups, conjur }: Asking,
+  lacks: 'any value' | 'an output' = 'an output',
+): (report: Report) => AgentError | undefined {
   const asked = groups.flatMap(({ name, entries }) =>
     entries.map((entry) => ({ ...entry, group: name })),
   )
   return ({ published, outcomes }) => {
     const [broken] = published.flatMap(({ error }) => error ?? [])
     if (broken !== undefined) return broken
-    return published.some(({ state }) => state === 'missing')
+    return lacks === 'any value' || published.some(({ state }) => state === 'missing')
       ? unmet(outcomes, { asked, login: conjur.login })
       : undefined
   }

@@ -16,7 +16,7 @@ test.each(Object.keys(pages()))(
 
 test('every error code of the program has an entry, and every entry a code', () => {
   const families = readFileSync(join(root, 'src/core/errors.ts'), 'utf8')
-  const codes = [...families.matchAll(/'([A-Z]+_[A-Z_]+)'/g)].map(([, code]) => code)
+  const codes = [...families.matchAll(/'([A-Z]+_[A-Z_]+)'/g)].map(([, code = '']) => code)
 
   expect(Object.keys(errorEntries).toSorted()).toEqual(codes.toSorted())
 })

@@ -1,0 +1,86 @@
+import { expect, test } from 'vitest'
+import type { Report } from '../../src/agent/cycle.ts'
+import { liveness, readiness } from '../../src/agent/health.ts'
+import { emptyMemory } from '../../src/agent/memory.ts'
+import { firstStatus, nextStatus, type StatusDocument } from '../../src/agent/status.ts'
+import { ConjurError } from '../../src/core/errors.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { fakeClock } from '../support/fake-clock.ts'
+import { agentClock } from '../support/fake-stages.ts'
+
+const clock = fakeClock(Date.parse('2026-01-20T09:00:00Z'))
+const error = new ConjurError('CONJUR_UNREACHABLE', 'gone', { hint: 'h', retryable: true })
+
+function report(overrides: Partial<Report> = {}): Report {
+  const token = { secret: new Secret('canary'), lifetimeMs: 480_000, login: 'host/a' }
+  return {
+    memory: {
+      ...emptyMemory,
+      held: { token, received: { now: clock.now(), monotonic: clock.now() } },
+    },
+    loggedIn: true,
+    outcomes: new Map(),
+    published: [{ name: 'db.json', kind: 'json', values: 2, state: 'written' }],
+    error: undefined,
+    outputErrors: [],
+    ...overrides,
+  }
+}
+
+function after(before: StatusDocument, passed: Report, retryMs?: number): StatusDocument {
+  const retry = retryMs === undefined ? undefined : { error, attempt: 1, waitMs: retryMs }
+  const next = { retry, valuesInMs: 300_000, renewalInMs: 360_000 }
+  return nextStatus(before, { report: passed, next, clock: agentClock(clock) })
+}
+
+const first = firstStatus('sidecar', clock.now())
+
+test('before the first pass the agent lives and is not ready', () => {
+  expect(liveness(first, clock.now()).ok).toBe(true)
+  expect(readiness(first, clock.now())).toEqual({ ok: false, reasons: ['no pass has ended yet'] })
+})
+
+test('after a good pass it is ready, and says when what is due', () => {
+  const status = after(first, report())
+
+  expect(status).toMatchObject({
+    ready: true,
+    nextPassAt: '2026-01-20T09:05:00.000Z',
+    accessToken: {
+      login: 'host/a',
+      lifetimeSeconds: 480,
+      expiresAt: '2026-01-20T09:08:00.000Z',
+      renewsAt: '2026-01-20T09:06:00.000Z',
+    },
+    outputs: [{ name: 'db.json', state: 'fresh', changedAt: '2026-01-20T09:00:00.000Z' }],
+  })
+  expect(JSON.stringify(status)).not.toContain('canary')
+})
+
+test('P3 an outage keeps it ready while the token lives, and shows the outputs as kept', () => {
+  const status = after(after(first, report()), report({ published: [], error }), 1700)
+
+  expect(status.ready).toBe(true)
+  expect(status.outputs).toMatchObject([{ state: 'kept', error: { code: 'CONJUR_UNREACHABLE' } }])
+  expect(status.lastError).toMatchObject({ code: 'CONJUR_UNREACHABLE', attempt: 1 })
+})
+
+test('P3 readiness ends when the token does', () => {
+  const status = after(first, report())
+
+  const later = readiness(status, clock.now() + 480_000)
+
+  expect(later).toEqual({ ok: false, reasons: ['the access token is expired'] })
+})
+
+test('an output that was never published keeps it from being ready', () => {
+  const published = [{ name: 'db.json', kind: 'json', values: 0, state: 'missing' }] as const
+
+  expect(after(first, report({ published })).reasons).toEqual(['db.json was never published'])
+})
+
+test('a loop that stands still is not live', () => {
+  const status = after(first, report())
+
+  expect(liveness(status, clock.now() + 300_000 + 61_000).ok).toBe(false)
+})
