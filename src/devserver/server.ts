@@ -183,7 +183,8 @@ function load(store: Store, policy: PolicyText, into: { account: string; now: nu
 
 function policiesOf(policy: DevserverOptions['policy']): readonly PolicyText[] {
   if (policy === undefined) return []
-  return typeof policy === 'string' ? [{ text: policy }] : policy
+  const texts = typeof policy === 'string' ? [{ text: policy }] : policy
+  return texts.filter(({ text }) => text.trim() !== '')
 }
 
 function setValueOf(store: Store, id: string, value: string | Uint8Array): void {

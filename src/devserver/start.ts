@@ -134,9 +134,9 @@ function complain(error: unknown): number {
     return 3
   }
   if (error instanceof PolicyInvalid) {
-    say(
-      `CONFIG_INVALID: the policy cannot be read: ${error.message}\nhint: look just before line ${error.line}, column ${error.column}`,
-    )
+    const { file, line } = error.place
+    say(`CONFIG_INVALID: ${file}:${line}: ${error.message}`)
+    say(`hint: correct that line; a policy knows ${tags}`)
     return 3
   }
   const code = error instanceof Error && 'code' in error ? error.code : undefined
@@ -152,6 +152,10 @@ function complain(error: unknown): number {
   }
   throw error
 }
+
+/** What a policy is made of. */
+const tags =
+  '!policy, !user, !host, !group, !layer, !variable, !webservice, !host-factory, !grant, !revoke, !permit, !deny, !delete'
 
 function say(line: string): void {
   process.stderr.write(`${line}\n`)

@@ -1,5 +1,16 @@
 import { readFile, rename, writeFile } from 'node:fs/promises'
-import { array, boolean, number, object, optional, parse, record, string } from 'valibot'
+import {
+  array,
+  boolean,
+  literal,
+  number,
+  object,
+  optional,
+  parse,
+  record,
+  string,
+  type InferOutput,
+} from 'valibot'
 import { addMembership, type Store } from './store.ts'
 import type { TokenKey } from './tokens.ts'
 
@@ -13,11 +24,12 @@ export interface State {
   flush(): Promise<void>
 }
 
+const schema = 'conjur-agent/devserver-state/v1'
 const place = object({ file: string(), line: number() })
 const permission = object({ privilege: string(), role: string(), policy: string(), place })
 const annotation = object({ name: string(), value: string(), policy: string(), place })
 const file = object({
-  schema: string(),
+  schema: literal(schema),
   tokenKey: string(),
   roles: array(object({ id: string(), policy: optional(string()), createdAt: number() })),
   resources: array(
@@ -66,7 +78,6 @@ const file = object({
     ),
   ),
 })
-const schema = 'conjur-agent/devserver-state/v1'
 
 /** Reads a state file into an empty store. No path, or no file there: the store stays as it is. */
 export async function openState(path: string | undefined, store: Store): Promise<State> {
@@ -95,8 +106,7 @@ export async function openState(path: string | undefined, store: Store): Promise
 }
 
 function restore(store: Store, text: string): string {
-  const parsed: unknown = JSON.parse(text)
-  const state = parse(file, parsed)
+  const state = readState(text)
   for (const { policy, ...role } of state.roles) {
     store.roles.set(role.id, policy === undefined ? role : { ...role, policy })
   }
@@ -133,6 +143,15 @@ function restore(store: Store, text: string): string {
   for (const [id, versions] of Object.entries(state.policyVersions))
     store.policyVersions.set(id, versions)
   return state.tokenKey
+}
+
+function readState(text: string): InferOutput<typeof file> {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return parse(file, parsed)
+  } catch {
+    throw new Error(`the file of --state is no state of a devserver (${schema})`)
+  }
 }
 
 function dump(store: Store, tokenKey: string): string {

@@ -1,5 +1,6 @@
 import { contains } from '../cidr.ts'
-import { roleIdOf } from '../ids.ts'
+import { partsOf, roleIdOf } from '../ids.ts'
+import type { Reason } from '../refusal.ts'
 import {
   authentication,
   accountNotDefined,
@@ -8,7 +9,7 @@ import {
   roleNotFound,
   webserviceNotFound,
 } from '../refusals.ts'
-import { isAllowed, type Place } from '../store.ts'
+import { isAllowed, membersOf, type Resource, type Store } from '../store.ts'
 import type { World } from '../world.ts'
 import { serviceName, webserviceId, type Attempt } from './attempt.ts'
 
@@ -41,25 +42,28 @@ export function requireAccess(
   if (webservice === undefined)
     throw webserviceNotFound(id.slice(id.indexOf('conjur/') + 'conjur/'.length))
   if (isAllowed(world.store, role, { privilege: wish.privilege, on: webservice })) return
-  const holder = webservice.permissions.find(({ privilege }) => privilege === wish.privilege)
-  const reason = grantAdvice(wish.privilege, holder, webservice.place)
+  const reason = grantAdvice(world.store, wish.privilege, webservice)
   throw lacksPrivilege(wish.login, { privilege: wish.privilege, on: id }, reason)
 }
 
-/** What to add to a policy so that a privilege reaches somebody. */
-export function grantAdvice(
-  privilege: string,
-  holder: { readonly role: string; readonly place: Place } | undefined,
-  declared: Place | undefined,
-): { because: string; place: Place | undefined } {
+/**
+ * What to change so that a privilege reaches somebody: the group that has it, with the line that
+ * grants it to others, else the line that gives it the privilege.
+ */
+export function grantAdvice(store: Store, privilege: string, on: Resource): Reason {
+  const holder = on.permissions.find((each) => each.privilege === privilege)
   if (holder === undefined) {
-    return { because: `lacks ${privilege}; no role has it: add a !permit`, place: declared }
+    return { because: `lacks ${privilege}; no role has it: add a !permit`, place: on.place }
   }
-  const [, kind = '', ...rest] = holder.role.split(':')
-  const name = rest.join(':')
-  const target =
-    kind === 'group' || kind === 'layer' ? `add to ${name}` : `only ${kind} ${name} has it`
-  return { because: `lacks ${privilege}; ${target}`, place: holder.place }
+  const { kind, identifier } = partsOf(holder.role)
+  if (kind !== 'group' && kind !== 'layer') {
+    return { because: `lacks ${privilege}; only ${kind} ${identifier} has it`, place: holder.place }
+  }
+  const granted = membersOf(store, holder.role).find(({ ownership }) => !ownership)
+  return {
+    because: `lacks ${privilege}; add to ${identifier}`,
+    place: granted?.place ?? holder.place,
+  }
 }
 
 /** Throws CONJ00003E where the role may not log in from this address. */

@@ -1,5 +1,6 @@
 import { identifierOf, kindOf, partsOf } from '../ids.ts'
 import {
+  byText,
   isRoleKind,
   type Annotation,
   type Membership,
@@ -7,7 +8,7 @@ import {
   type Place,
   type Store,
 } from '../store.ts'
-import { entriesIn, listOf, recordTypes, type Entry } from './entry.ts'
+import { entriesIn, listOf, notesOf, recordTypes, type Entry } from './entry.ts'
 import type { Resolved } from './resolve.ts'
 import { textOfScalar } from './scalar.ts'
 
@@ -167,22 +168,19 @@ const implied = {
 }
 
 function annotationsOf(entry: Entry, policy: string, resolved: Resolved): Annotation[] {
-  const found = new Map<string, string>()
-  const given = entry.fields.get('annotations')
-  if (given instanceof Map) {
-    for (const [name, value] of given) {
-      if (typeof value !== 'object' || value === null) found.set(String(name), textOfScalar(value))
-    }
+  const found = new Map<string, { value: string; place: Place }>()
+  for (const [name, note] of notesOf(entry)) {
+    found.set(name, { value: textOfScalar(note.value), place: note.place })
   }
   for (const [field, name] of Object.entries(implied)) {
     const value = entry.fields.get(field)
-    if (value === undefined || found.has(name)) continue
-    if (typeof value !== 'object') found.set(name, textOfScalar(value))
+    if (value === undefined || found.has(name) || typeof value === 'object') continue
+    found.set(name, { value: textOfScalar(value), place: entry.place })
   }
   const base = resolved.idOf(entry)
   return [...found]
-    .map(([name, value]) => ({ name, value: climbed(base, value), policy, place: entry.place }))
-    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map(([name, { value, place }]) => ({ name, value: climbed(base, value), policy, place }))
+    .sort((a, b) => byText(a.name, b.name))
 }
 
 /** An annotation whose value climbs by `..` means the path from the record it stands on. */

@@ -8,19 +8,28 @@ export interface Entry {
 }
 
 /** What an attribute can hold. An alias yields the very object that its anchor names. */
-export type Value = Scalar | Entry | readonly Value[] | ReadonlyMap<string, Scalar>
+export type Value = Scalar | Entry | readonly Value[] | ReadonlyMap<string, Note>
+/** One annotation: its value, and its own line. */
+export interface Note {
+  readonly value: Scalar
+  readonly place: Place
+}
 export type Scalar = string | number | bigint | boolean | null
 
 /** A policy text that cannot be loaded, at the line and column where reading stopped. */
 export class PolicyInvalid extends Error {
+  /** As the real server counts them, which is not always where the mistake stands. */
   readonly line: number
   readonly column: number
+  /** Where the mistake stands. */
+  readonly place: Place
 
-  constructor(message: string, line: number, column: number) {
+  constructor(message: string, at: { line: number; column: number; place: Place }) {
     super(message)
     this.name = 'PolicyInvalid'
-    this.line = line
-    this.column = column
+    this.line = at.line
+    this.column = at.column
+    this.place = at.place
   }
 }
 
@@ -93,6 +102,16 @@ export function isEntry(value: Value | undefined): value is Entry {
 export function listOf(value: Value | undefined): readonly Value[] {
   if (value === undefined || value === null) return []
   return isList(value) ? value : [value]
+}
+
+/** The annotations of a record, by name. */
+export function notesOf(entry: Entry): ReadonlyMap<string, Note> {
+  const notes = entry.fields.get('annotations')
+  return isNotes(notes) ? notes : new Map()
+}
+
+function isNotes(value: Value | undefined): value is ReadonlyMap<string, Note> {
+  return value instanceof Map
 }
 
 /** The entries in a value, lists in lists flattened. */

@@ -12,7 +12,7 @@ import {
   type Store,
 } from '../store.ts'
 import { draftOf, isKnown, type Draft, type RecordDraft } from './draft.ts'
-import { entriesIn, isEntry, isList, type Entry, type Value } from './entry.ts'
+import { entriesIn, isEntry, isList, notesOf, type Entry, type Value } from './entry.ts'
 import { parsePolicy } from './parse.ts'
 import { resolvePolicy } from './resolve.ts'
 
@@ -267,10 +267,7 @@ function saveVersion(store: Store, load: PolicyLoad): number {
 
 function warningsOf(entries: readonly Entry[]): string[] {
   const names = new Set<string>()
-  for (const entry of entries) {
-    const annotations = entry.fields.get('annotations')
-    if (annotations instanceof Map) for (const name of annotations.keys()) names.add(String(name))
-  }
+  for (const entry of entries) for (const name of notesOf(entry).keys()) names.add(name)
   return [...names]
     .filter((name) => attributeNames.has(name))
     .map(

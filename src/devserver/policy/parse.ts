@@ -25,7 +25,7 @@ import {
   type Entry,
   type EntryType,
   type Holds,
-  type Scalar,
+  type Note,
   type Value,
 } from './entry.ts'
 import { scalarOf } from './scalar.ts'
@@ -48,7 +48,8 @@ export function parsePolicy(text: string, file: string): readonly Value[] {
   const [error] = document.errors
   if (error !== undefined) {
     const at = lines.linePos(error.pos[0])
-    throw new PolicyInvalid(error.message, at.line, at.col)
+    const place = { file, line: at.line }
+    throw new PolicyInvalid(error.message, { line: at.line, column: at.col, place })
   }
   return reader.top(document.contents)
 }
@@ -146,7 +147,7 @@ function createReader(source: Source): Reader {
         node,
       )
     }
-    const found = new Map<string, Scalar>()
+    const found = new Map<string, Note>()
     for (const { key, value } of node.items) {
       const name = isScalar(key) ? textOf(key) : ''
       if (found.has(name)) throw stop(`Duplicate attribute: ${name}`, node)
@@ -157,7 +158,8 @@ function createReader(source: Source): Reader {
         : null
       if (isEntry(held) || isList(held) || held instanceof Map)
         throw stop(`Attribute '${name}' can't be a mapping`, node)
-      found.set(name, typeof held === 'object' ? null : held)
+      const at = isNode(key) ? key : node
+      found.set(name, { value: typeof held === 'object' ? null : held, place: place(at) })
     }
     return remember(node, found)
   }
@@ -225,7 +227,7 @@ function createReader(source: Source): Reader {
     if (!isNode(first) || first.range == null) return stop(message, node)
     const colon = source.text.indexOf(':', first.range[1])
     const at = source.lines.linePos(colon)
-    return new PolicyInvalid(message, at.line - 1, at.col)
+    return new PolicyInvalid(message, { line: at.line - 1, column: at.col, place: place(node) })
   }
 
   const entry = (type: EntryType, node: Node, fields: [string, Value][]): Entry => ({
@@ -234,17 +236,20 @@ function createReader(source: Source): Reader {
     fields: new Map(fields),
   })
 
-  const place = (node: Node): Place => ({
-    file: source.file,
-    line: source.lines.linePos(node.range?.[0] ?? 0).line,
-  })
+  const place = (node: Node): Place => {
+    const start = node.range?.[0] ?? 0
+    const tag = 'tag' in node && typeof node.tag === 'string' ? node.tag : ''
+    // A node's range begins after its tag, which may stand a line above.
+    const at = tag.startsWith('!') ? source.text.lastIndexOf(tag, start) : start
+    return { file: source.file, line: source.lines.linePos(Math.max(at, 0)).line }
+  }
 
   /** Where the real parser stands when it stumbles: at the next thing after the node. */
   const stop = (message: string, node: Node): PolicyInvalid => {
     const end = node.range?.[1] ?? 0
     const rest = source.text.slice(end).search(/[^ \t\r\n]/)
     const at = source.lines.linePos(rest < 0 ? source.text.length : end + rest)
-    return new PolicyInvalid(message, at.line - 1, at.col - 1)
+    return new PolicyInvalid(message, { line: at.line - 1, column: at.col - 1, place: place(node) })
   }
 
   return {

@@ -49,8 +49,7 @@ export function visibleResource(call: Call): Resource {
 export function authorize(call: Call, privilege: string, on: Resource): void {
   const caller = callerOf(call)
   if (isAllowed(call.world.store, caller, { privilege, on })) return
-  const holder = on.permissions.find((each) => each.privilege === privilege)
-  const reason = grantAdvice(privilege, holder, on.place)
+  const reason = grantAdvice(call.world.store, privilege, on)
   const refusal = lacksPrivilege(caller, { privilege, on: on.id }, reason)
   call.world.log(refusal.message)
   explain(call, {
