@@ -11,6 +11,9 @@ COPY tsconfig.json ./
 COPY .config ./.config
 COPY src ./src
 RUN npm run build
+# The base has no `env`: the command names its Node by path, and is found on the PATH by probes and people.
+RUN sed -i '1s|.*|#!/nodejs/bin/node|' dist/main.js && chmod 0755 dist/main.js && echo '{"type":"module"}' >dist/package.json \
+  && mkdir bin && ln -s /app/dist/main.js bin/conjur-agent
 # Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
 ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
 RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main.js $command >/dev/null 2>&1 || true; done
@@ -18,6 +21,8 @@ RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main
 FROM ${BASE_IMAGE}
 WORKDIR /app
 COPY --from=build --chown=0:0 /build/dist /app/dist
+COPY --from=build --chown=0:0 /build/bin/ /usr/local/bin/
+ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
 USER 65532:65532
-ENTRYPOINT ["/nodejs/bin/node", "/app/dist/main.js"]
+ENTRYPOINT ["conjur-agent"]

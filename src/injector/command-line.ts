@@ -1,3 +1,4 @@
+import { hostname } from 'node:os'
 import { listenAddress, Unfit } from '../config/setting.ts'
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
@@ -15,6 +16,8 @@ export interface CommandLine {
   readonly statusListen: Address
   /** The supplied certificate; undefined: the injector makes its own. */
   readonly files: CertificateFiles | undefined
+  /** This replica's name among the others: its pod's. */
+  readonly identity: string
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
 
@@ -24,6 +27,7 @@ export function readCommandLine(invocation: Invocation): CommandLine {
     listen: address(invocation, 'listen', '0.0.0.0:8443'),
     statusListen: address(invocation, 'status-listen', '0.0.0.0:8080'),
     files: certificateFiles(invocation),
+    identity: invocation.environment['MY_POD_NAME'] ?? hostname(),
     logLevel: logLevel(invocation),
   }
 }

@@ -53,7 +53,7 @@ export function dueStep(store: CertificateStore | undefined, now: number): Step 
   if (!signedByCurrent && !trusted.some((one) => fits(leaf, one))) return 'sign-leaf'
   const learnt = now - startOf(ca) >= OVERLAP_MS
   if (served.endsAt <= now) return 'sign-leaf'
-  if ((isOld(served, now) || !signedByCurrent) && learnt) return 'sign-leaf'
+  if (signedByCurrent ? isOld(served, now) : learnt) return 'sign-leaf'
   if (!trusted.includes(authority.cert)) return 'mend-bundle'
   if (trusted.some((one) => (validityOf(one)?.endsAt ?? 0) <= now)) return 'mend-bundle'
   return undefined

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { UsageError } from '../core/errors.ts'
@@ -124,7 +123,7 @@ async function certificateSource({
       secretName: certificate.secretName,
       leaseName: certificate.secretName,
       webhookName: certificate.webhookName,
-      identity: hostname(),
+      identity: line.identity,
       names: [`${service}.${namespace}.svc`, `${service}.${namespace}.svc.cluster.local`],
       leafDays: certificate.leafDays,
       caDays: certificate.caDays,

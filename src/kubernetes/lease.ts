@@ -44,7 +44,7 @@ export function leasePort(
       const { spec, metadata } = lease
       return {
         holder: spec?.holderIdentity ?? '',
-        endsAt: (spec?.renewTime?.getTime() ?? 0) + (spec?.leaseDurationSeconds ?? 0) * 1000,
+        endsAt: momentOf(spec?.renewTime) + (spec?.leaseDurationSeconds ?? 0) * 1000,
         version: metadata?.resourceVersion ?? '',
         transitions: spec?.leaseTransitions ?? 0,
       }
@@ -70,4 +70,10 @@ export function leasePort(
       )
     },
   }
+}
+
+/** The library declares a date with microseconds, and hands over what the API server wrote. */
+function momentOf(time: unknown): number {
+  const at = time instanceof Date ? time.getTime() : Date.parse(String(time))
+  return Number.isNaN(at) ? 0 : at
 }

@@ -1,0 +1,388 @@
+import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { CHART } from '../support/helm.ts'
+import {
+  eventually,
+  kubernetes,
+  scratch,
+  startProgram,
+  testbed,
+  type Kubernetes,
+  type Loose,
+  type Program,
+} from './kubernetes.ts'
+
+/*
+ * A whole node: the project's own image, the chart installed by Helm, real pods with real projected
+ * tokens, memory volumes and probes. Conjur is the devserver on this machine, which verifies those
+ * tokens against the cluster's own keys.
+ */
+
+const run = mkdtempSync(join(tmpdir(), 'conjur-agent-cluster-'))
+const HOST = '10.98.0.1'
+const PORT = 18_900
+const ADMIN_KEY = '3ahcddy39rcxzh3ggac4cwk3j2r8pqwdg33059y835ys2rh2kzs2a'
+let cluster: Kubernetes
+let conjur: Program
+let ca = ''
+
+beforeAll(async () => {
+  const archives = ['pause.tar', 'agent.tar'].map((name) => join(run, name))
+  const [pause = '', agent = ''] = archives
+  await testbed('image.sh', ['base'], run)
+  await testbed('image.sh', ['pause', pause], run)
+  await testbed('image.sh', ['build', '.', 'localhost/conjur-agent:test', agent], run)
+  await testbed('cluster.sh', ['up', pause, agent], run)
+  cluster = kubernetes(join(run, 'admin.kubeconfig'))
+  conjur = await startConjur()
+  await cluster.helm([
+    'install',
+    'conjur-agent',
+    CHART,
+    '-n',
+    'conjur',
+    '--create-namespace',
+    '--wait',
+    '--timeout=120s',
+    '-f',
+    scratch('values.yaml', JSON.stringify(values())),
+  ])
+  for (const namespace of ['shop', 'strict']) await cluster.kubectl(`create namespace ${namespace}`)
+  await cluster.kubectl('label namespace strict pod-security.kubernetes.io/enforce=restricted')
+}, 600_000)
+
+afterAll(async () => {
+  await conjur?.stop()
+  await testbed('cluster.sh', ['down'], run)
+}, 60_000)
+
+function values(changes: object = {}): object {
+  return {
+    conjur: {
+      applianceUrl: `https://${HOST}:${PORT}`,
+      account: 'acme',
+      authenticator: 'authn-jwt/prod',
+      sslCertificate: ca,
+      loginTemplate: 'host/apps/{serviceAccount}',
+    },
+    image: { registry: 'localhost', repository: 'conjur-agent', tag: 'test', pullPolicy: 'Never' },
+    agent: { refreshInterval: '1s' },
+    injector: { audit: { interval: '2s' } },
+    ...changes,
+  }
+}
+
+const POLICY = `
+- !policy
+  id: conjur/authn-jwt/prod
+  body:
+    - !webservice
+    - !variable public-keys
+    - !variable issuer
+    - !variable audience
+    - !group clients
+    - !permit { role: !group clients, privilege: [read, authenticate], resource: !webservice }
+    - !webservice status
+- !policy
+  id: apps
+  body:
+    - &variables
+      - !variable password
+      - !variable user
+    - !group readers
+    - !permit { role: !group readers, privilege: [read, execute], resources: *variables }
+    - !host
+      id: default
+      annotations:
+        authn-jwt/prod/kubernetes.io/serviceaccount/name: default
+- !grant { role: !group conjur/authn-jwt/prod/clients, member: !host apps/default }
+- !grant { role: !group apps/readers, member: !host apps/default }
+`
+
+async function startConjur(): Promise<Program> {
+  const keys = JSON.parse(await cluster.kubectl('get --raw /openid/v1/jwks'))
+  const discovery = JSON.parse(await cluster.kubectl('get --raw /.well-known/openid-configuration'))
+  const start = {
+    'conjur/authn-jwt/prod/public-keys': JSON.stringify({ type: 'jwks', value: keys }),
+    'conjur/authn-jwt/prod/issuer': discovery.issuer,
+    'conjur/authn-jwt/prod/audience': 'conjur',
+    'apps/password': 'first',
+    'apps/user': 'shop',
+  }
+  const caFile = join(run, 'conjur-ca.pem')
+  const program = startProgram(
+    [
+      'devserver',
+      `--listen=${HOST}:${PORT}`,
+      '--allow-remote',
+      '--account=acme',
+      `--policy=${scratch('policy.yml', POLICY)}`,
+      `--values=${scratch('values.json', JSON.stringify(start))}`,
+      `--ca-out=${caFile}`,
+      `--admin-api-key=${ADMIN_KEY}`,
+      '--token-ttl=60s',
+      '--explain',
+    ],
+    {},
+  )
+  await eventually('the devserver', async () => {
+    if (existsSync(caFile)) ca = readFileSync(caFile, 'utf8')
+    return ca !== ''
+  }).catch((error: unknown) => {
+    throw new Error(program.output(), { cause: error })
+  })
+  return program
+}
+
+/** Someone changes a variable in Conjur. */
+async function setVariable(id: string, value: string): Promise<void> {
+  const { Agent, request } = await import('undici')
+  const dispatcher = new Agent({ connect: { ca } })
+  const base = `https://${HOST}:${PORT}`
+  const login = await request(`${base}/authn/acme/admin/authenticate`, {
+    method: 'POST',
+    body: ADMIN_KEY,
+    dispatcher,
+  })
+  const token = Buffer.from(await login.body.text()).toString('base64')
+  const { statusCode } = await request(`${base}/secrets/acme/variable/${encodeURIComponent(id)}`, {
+    method: 'POST',
+    body: value,
+    headers: { authorization: `Token token="${token}"` },
+    dispatcher,
+  })
+  await dispatcher.close()
+  expect(statusCode).toBe(201)
+}
+
+const GROUP = {
+  'conjur-secrets.db': '- password: apps/password\n- user: apps/user\n',
+  'secret-file-format.db': 'json',
+}
+
+/** The application: Node of the agent's own image, as there is no other in this cluster. */
+function application(script: string): object {
+  return {
+    name: 'web',
+    image: 'localhost/conjur-agent:test',
+    imagePullPolicy: 'Never',
+    command: ['/nodejs/bin/node', '-e', script],
+    securityContext: {
+      allowPrivilegeEscalation: false,
+      runAsNonRoot: true,
+      capabilities: { drop: ['ALL'] },
+      seccompProfile: { type: 'RuntimeDefault' },
+    },
+  }
+}
+
+const PRINT = 'console.log(require("fs").readFileSync("/conjur/secrets/db.json","utf8"))'
+const STAY = `${PRINT}; setInterval(()=>{},1000); process.on("SIGTERM",()=>process.exit())`
+
+function pod(
+  name: string,
+  changes: { annotations?: object; spec?: object; namespace?: string; script?: string } = {},
+): Loose {
+  const own = { inject: 'true', ...GROUP, ...changes.annotations }
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: {
+      name,
+      namespace: changes.namespace ?? 'shop',
+      annotations: Object.fromEntries(
+        Object.entries(own).map(([key, value]) => [`conjur.org/${key}`, value]),
+      ),
+    },
+    spec: {
+      restartPolicy: 'Never',
+      containers: [application(changes.script ?? STAY)],
+      ...changes.spec,
+    },
+  }
+}
+
+async function logs(name: string, container = 'web', namespace = 'shop'): Promise<string> {
+  return cluster.kubectl(`logs ${name} -n ${namespace} -c ${container}`)
+}
+
+/** Runs a line of JavaScript in the application's container. */
+async function inside(name: string, script: string): Promise<string> {
+  return (
+    await cluster.kubectl(
+      `exec ${name} -n shop -c web -- /nodejs/bin/node -p ${script.replaceAll(' ', '')}`,
+    )
+  ).trim()
+}
+
+async function phase(name: string, wanted: string, namespace = 'shop'): Promise<Loose> {
+  return eventually(`${name} is ${wanted}`, async () => {
+    const object = await cluster.get(`pod ${name} -n ${namespace}`)
+    return object.status.phase === wanted && object
+  }).catch(async (error: unknown) => {
+    const said = await cluster.kubectl(`describe pod ${name} -n ${namespace}`)
+    const agent = await logs(name, 'conjur-agent', namespace).catch(String)
+    throw new Error(`${said}\n${agent}`, { cause: error })
+  })
+}
+
+const FIRST = '{"password":"first","user":"shop"}'
+
+describe('an application that opts in', () => {
+  test('starts only after the first set, and finds it', async () => {
+    await cluster.apply(pod('sidecar'))
+    const { status } = await phase('sidecar', 'Running')
+
+    const [agent] = status.initContainerStatuses
+    const [web] = status.containerStatuses
+    expect(agent.started).toBe(true)
+    expect(Date.parse(web.state.running.startedAt)).toBeGreaterThanOrEqual(
+      Date.parse(agent.state.running.startedAt),
+    )
+    await eventually('its first line', async () => (await logs('sidecar')).includes(FIRST))
+  })
+
+  test('reads from memory, and cannot write there', async () => {
+    const mounts = await inside('sidecar', `require("fs").readFileSync("/proc/mounts","utf8")`)
+
+    expect(mounts).toMatch(/^tmpfs \/conjur\/secrets tmpfs ro,.*size=16384k/m)
+    expect(mounts).toMatch(/^tmpfs \/run\/conjur tmpfs ro,/m)
+    expect(mounts).not.toContain('/var/run/secrets/conjur.org')
+  })
+
+  test('sees a rotation while it runs', async () => {
+    await setVariable('apps/password', 'second')
+
+    await eventually('the new value', async () =>
+      (
+        await inside('sidecar', 'require("fs").readFileSync("/conjur/secrets/db.json","utf8")')
+      ).includes('second'),
+    )
+    await setVariable('apps/password', 'first')
+  })
+
+  test('has an access token that is renewed', async () => {
+    const read = () =>
+      inside('sidecar', 'require("fs").readFileSync("/run/conjur/access-token","utf8")')
+    const before = await read()
+
+    await eventually('another token', async () => (await read()) !== before, 90)
+  })
+
+  test('goes, and the agent with it, within its grace', async () => {
+    const startedAt = Date.now()
+    await cluster.kubectl('delete pod sidecar -n shop --wait=true')
+
+    expect(Date.now() - startedAt).toBeLessThan(10_000)
+  })
+
+  test.each(['init', 'both'])('may ask for mode %s', async (mode) => {
+    await cluster.apply(
+      pod(`mode-${mode}`, { annotations: { 'container-mode': mode }, script: PRINT }),
+    )
+    await phase(`mode-${mode}`, 'Succeeded')
+
+    expect(await logs(`mode-${mode}`)).toContain('"user":"shop"')
+  })
+
+  test('may be a Job, and completes', async () => {
+    const { metadata, spec } = pod('x', { script: PRINT })
+    const template = { metadata: { annotations: metadata.annotations }, spec }
+    await cluster.apply(
+      {
+        apiVersion: 'batch/v1',
+        kind: 'Job',
+        metadata: { name: 'once', namespace: 'shop' },
+        spec: { template },
+      },
+      {
+        apiVersion: 'batch/v1',
+        kind: 'CronJob',
+        metadata: { name: 'often', namespace: 'shop' },
+        spec: { schedule: '0 0 1 1 *', jobTemplate: { spec: { template } } },
+      },
+    )
+    await cluster.kubectl('create job often-now -n shop --from=cronjob/often')
+
+    await cluster.kubectl(
+      'wait job/once job/often-now -n shop --for=condition=complete --timeout=60s',
+    )
+  })
+
+  test('runs where Pod Security is restricted, with any uid', async () => {
+    await cluster.apply(
+      pod('restricted', {
+        namespace: 'strict',
+        script: PRINT,
+        spec: {
+          securityContext: { runAsUser: 1_000_660_000, runAsGroup: 0, fsGroup: 1_000_660_000 },
+        },
+      }),
+    )
+    await phase('restricted', 'Succeeded', 'strict')
+
+    expect(await logs('restricted', 'web', 'strict')).toContain('"user":"shop"')
+  })
+
+  test('is one of a hundred that start at once', async () => {
+    const { metadata, spec } = pod('x', { script: PRINT })
+    await cluster.apply({
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'many', namespace: 'shop' },
+      spec: {
+        completions: 100,
+        parallelism: 100,
+        template: { metadata: { annotations: metadata.annotations }, spec },
+      },
+    })
+
+    await cluster.kubectl('wait job/many -n shop --for=condition=complete --timeout=300s')
+  }, 320_000)
+})
+
+describe('the release', () => {
+  test('passes its own helm test', async () => {
+    const said = await cluster.helm(['test', 'conjur-agent', '-n', 'conjur', '--timeout=60s'])
+
+    expect(said).toContain('Phase:          Succeeded')
+  })
+
+  test('is upgraded and rolled back while pods are created, and refuses none', async () => {
+    const load = new AbortController()
+    const failed: unknown[] = []
+    let admitted = 0
+    const loading = (async () => {
+      while (!load.signal.aborted) {
+        const object = JSON.stringify(pod(`load-${admitted}`))
+        await cluster.kubectl('create --dry-run=server -o name -f -', object).then(
+          () => admitted++,
+          (error: unknown) => failed.push(error),
+        )
+      }
+    })()
+    const file = scratch(
+      'upgrade.yaml',
+      JSON.stringify(values({ agent: { refreshInterval: '2s' } })),
+    )
+    const wait = ['-n', 'conjur', '--wait', '--timeout=120s']
+    await cluster.helm(['upgrade', 'conjur-agent', CHART, '-f', file, ...wait])
+    await cluster.helm(['rollback', 'conjur-agent', '1', ...wait])
+    load.abort()
+    await loading
+
+    expect(failed).toEqual([])
+    expect(admitted).toBeGreaterThan(10)
+  }, 300_000)
+
+  test('goes without a trace that would stop pods', async () => {
+    await cluster.helm(['uninstall', 'conjur-agent', '-n', 'conjur', '--wait'])
+
+    expect(await cluster.kubectl('get mutatingwebhookconfigurations -o name')).not.toContain(
+      'conjur',
+    )
+    expect(await cluster.kubectl('get secrets,leases -n conjur -o name')).not.toContain('injector')
+  })
+})
