@@ -28,6 +28,12 @@ export function mergePatch({ library }: Cluster): client.ConfigurationOptions {
   return withDeadline(library.setHeaderMiddleware('Content-Type', StrategicMergePatch))
 }
 
+/** The same for server-side apply, which changes only what its field manager names. */
+export function applyPatch({ library }: Cluster): client.ConfigurationOptions {
+  const { ServerSideApply } = library.PatchStrategy
+  return withDeadline(library.setHeaderMiddleware('Content-Type', ServerSideApply))
+}
+
 function withDeadline(header: client.ObservableMiddleware): client.ConfigurationOptions {
   return {
     middleware: [

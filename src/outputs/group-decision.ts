@@ -1,11 +1,12 @@
 import { AgentError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
+import { decodeBase64 } from './base64.ts'
 import type { SetFile } from './file-set.ts'
 import { renderList, type FormatEntry } from './formats.ts'
 import { TemplateError } from './gotemplate/template-error.ts'
 import { renderGroup } from './group-template.ts'
 import type { Snapshot } from './output.ts'
-import { groupPaths, plainPath, type Entry, type SecretGroup } from './secret-group.ts'
+import { groupPaths, plainPath, withEntries, type Entry, type SecretGroup } from './secret-group.ts'
 
 /** What a pass does with the files of one group. A path in none of the three was never published and still is not. */
 export interface GroupDecision {
@@ -30,12 +31,13 @@ export interface DecisionOptions {
  * published for the first time, and an entry leaves only where the snapshot says so for certain.
  */
 export function decideGroup(
-  group: SecretGroup,
+  asked: SecretGroup,
   snapshot: Snapshot,
   options: DecisionOptions,
 ): GroupDecision {
-  const paths = groupPaths(group)
-  const isNew = !paths.some((path) => options.held.has(path))
+  const group = withEntries(asked, snapshot.listed)
+  if (group === undefined) return { ...nothing, keep: heldPaths(asked, options.held) }
+  const isNew = heldPaths(group, options.held).length === 0
   const entries = group.entries.map((entry) => {
     const resolved = resolve(entry, snapshot)
     // An optional variable does not hold up the first publication: there is nothing yet to be kept.
@@ -74,11 +76,10 @@ function withoutValue(entry: Entry): Resolved {
 
 function decode({ alias, contentType }: Entry, value: Secret): { value: Secret; note?: string } {
   if (contentType === 'text') return { value }
-  const text = value.text().replaceAll(/[\r\n]/g, '')
-  if (/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(text)) {
-    return { value: new Secret(Buffer.from(text, 'base64')) }
-  }
-  return { value, note: `${alias} is not base64: delivered as it is` }
+  const bytes = decodeBase64(value)
+  return bytes === undefined
+    ? { value, note: `${alias} is not base64: delivered as it is` }
+    : { value: bytes }
 }
 
 function decidePlain(group: SecretGroup, entries: readonly Resolved[]): GroupDecision {
@@ -124,6 +125,15 @@ function decideList(
     if (asksForAbsent(error, entries)) return { ...nothing, gone: [path] }
     return { ...kept, error }
   }
+}
+
+/** The files of a group that are on the volume. Which files all variables made, only the volume knows. */
+function heldPaths(group: SecretGroup, held: ReadonlySet<string>): string[] {
+  if (group.fetchAll === undefined || group.format !== 'plain') {
+    return groupPaths(group).filter((path) => held.has(path))
+  }
+  const prefix = group.path === '' ? '' : `${group.path}/`
+  return [...held].filter((path) => path.startsWith(prefix))
 }
 
 function render(

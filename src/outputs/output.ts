@@ -12,6 +12,8 @@ export interface Snapshot {
   readonly accessToken: Secret
   /** By variable id. */
   readonly values: ReadonlyMap<string, Secret>
+  /** Every variable that the host can see, where somebody asked for all and the answer is certain. */
+  readonly listed?: readonly string[]
   /** Variables of which nothing certain was learnt: what an output holds of them stays as it is. */
   readonly unknown: ReadonlySet<string>
 }

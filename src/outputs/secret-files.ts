@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FileOutcome } from './file-set.ts'
 import type { Output, Published, Snapshot } from './output.ts'
 import { decideGroup, type GroupDecision } from './group-decision.ts'
-import { groupPaths, type SecretGroup } from './secret-group.ts'
+import { groupPaths, withEntries, type SecretGroup } from './secret-group.ts'
 import { volume, type VolumeOptions } from './volume.ts'
 
 export interface SecretFilesOptions extends VolumeOptions {
@@ -36,7 +36,8 @@ export function secretFiles(options: SecretFilesOptions): Output {
         await pause(signal)
         sweep()
       }
-      return report(groups, decisions, outcomes)
+      const known = groups.map((group) => withEntries(group, snapshot.listed) ?? group)
+      return report(known, decisions, outcomes)
     },
   }
 }

@@ -16,6 +16,8 @@ export interface Entry {
 export interface SecretGroup {
   readonly name: string
   readonly entries: readonly Entry[]
+  /** Instead of a list: every variable under a policy path that the host can see, by its whole path. */
+  readonly fetchAll?: { readonly contentType: 'text' | 'base64'; readonly policyPath: string }
   /** Relative to the secrets directory; of a `plain` group its directory, empty for the volume itself. */
   readonly path: string
   readonly format: ListFormat | 'template' | 'plain'
@@ -23,6 +25,21 @@ export interface SecretGroup {
   readonly mode: number
   /** For the format `template`; a file is read afresh in every pass. */
   readonly template?: { readonly text: string } | { readonly file: string }
+}
+
+/** A group with its entries as a pass knows them; undefined where it asks for all and these are not known. */
+export function withEntries(
+  group: SecretGroup,
+  listed: readonly string[] | undefined,
+): SecretGroup | undefined {
+  if (group.fetchAll === undefined) return group
+  const { contentType, policyPath } = group.fetchAll
+  const prefix = policyPath === '' ? '' : `${policyPath}/`
+  const entries = listed
+    ?.filter((variableId) => variableId.startsWith(prefix))
+    .toSorted((one, other) => (one < other ? -1 : 1))
+    .map((variableId) => ({ alias: variableId, variableId, contentType, required: true }))
+  return entries && { ...group, entries }
 }
 
 /** The files of a group, one for each entry where it is `plain`. */

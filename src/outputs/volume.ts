@@ -16,7 +16,7 @@ export interface VolumeOptions {
 
 /** A directory in which a set of files is published at once. */
 export interface Volume {
-  /** Which of these paths are on the volume now. Throws an OutputError where it cannot be read. */
+  /** The paths that are on the volume: those of the published set, and of these what stands there plainly. */
   held(paths: Iterable<string>): ReadonlySet<string>
   /**
    * Makes the directory show exactly this set; what already is as it should be is not touched.
@@ -38,7 +38,8 @@ export function volume({ directory, publish, requireTmpfs }: VolumeOptions): Vol
     held(paths) {
       return guarded(directory, () => {
         const found = lookOrNothing(directory)
-        return new Set([...paths].filter((path) => locate(directory, found, path) !== undefined))
+        const plain = [...paths].filter((path) => locate(directory, found, path) !== undefined)
+        return new Set([...found.files.keys(), ...plain])
       })
     },
     publish(set) {

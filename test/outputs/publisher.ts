@@ -15,6 +15,6 @@ for (let generation = process.pid; ; generation++) {
   const files = new Map(['a', 'b', 'sub/c'].map((path) => [path, { content, mode: 0o644 }]))
   const { sweep } = place.publish({ files, keep: new Set(), gone: new Set() })
   process.stdout.write('.')
-  await delay(2)
+  await delay(50)
   sweep?.()
 }

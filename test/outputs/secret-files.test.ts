@@ -20,7 +20,11 @@ function group(more: Partial<SecretGroup> = {}): SecretGroup {
 async function publish(
   directory: string,
   groups: readonly SecretGroup[],
-  { values = {}, unknown = [] }: { values?: Record<string, string>; unknown?: string[] },
+  {
+    values = {},
+    unknown = [],
+    listed,
+  }: { values?: Record<string, string>; unknown?: string[]; listed?: string[] },
   signal = new AbortController().signal,
 ): Promise<Record<string, Published>> {
   const output = secretFiles({
@@ -37,6 +41,7 @@ async function publish(
         Object.entries(values).map(([alias, text]) => [`app/${alias}`, new Secret(text)]),
       ),
       unknown: new Set(unknown.map((alias) => `app/${alias}`)),
+      ...(listed === undefined ? {} : { listed: listed.map((alias) => `app/${alias}`) }),
     },
     signal,
   )
@@ -243,6 +248,43 @@ describe('P4', () => {
 
     expect(published['old.json']).toMatchObject({ state: 'removed' })
     expect(existsSync(join(directory, 'old.json'))).toBe(false)
+  })
+})
+
+describe('a group that asks for all', () => {
+  const fetchAll = { contentType: 'text', policyPath: 'app' } as const
+  const all = group({ entries: [], fetchAll })
+
+  test('holds every variable by its whole path, in the order of the paths', async () => {
+    const directory = temporaryVolume()
+
+    await publish(directory, [all], { values: both, listed: ['user', 'password'] })
+
+    expect(read(directory, 'db.json')).toBe('{"app/password":"hunter2","app/user":"web"}')
+  })
+
+  test.each(['json', 'plain'] as const)(
+    'P4 stays while it is not known what there is: %s',
+    async (format) => {
+      const directory = temporaryVolume()
+      const asked = { ...all, format, path: format === 'plain' ? '' : 'db.json' }
+      await publish(directory, [asked], { values: both, listed: ['user', 'password'] })
+      const before = readdirSync(directory, { recursive: true })
+
+      await publish(directory, [asked], { values: {} })
+
+      expect(readdirSync(directory, { recursive: true })).toEqual(before)
+    },
+  )
+
+  test('loses what is no longer there', async () => {
+    const directory = temporaryVolume()
+    const plain = { ...all, format: 'plain' as const, path: 'all' }
+    await publish(directory, [plain], { values: both, listed: ['user', 'password'] })
+
+    await publish(directory, [plain], { values: { user: 'web' }, listed: ['user'] })
+
+    expect(readdirSync(join(directory, 'all/app'))).toEqual(['user'])
   })
 })
 

@@ -25,7 +25,7 @@ test(
         dots.count += more.length
       })
       const dies = once(publisher, 'exit')
-      const last = 1 + Math.floor(Math.random() * 20)
+      const last = 1 + Math.floor(Math.random() * 5)
       while (dots.count < last) {
         if (dots.count > 0 || kill > 0) readOnce(directory, seen)
         await setImmediate()

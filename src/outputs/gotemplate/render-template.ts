@@ -1,3 +1,4 @@
+import { decodeBase64Text } from '../base64.ts'
 import { fromGo, goQuote, toGo } from '../go-quote.ts'
 import { CallError } from './call-error.ts'
 import { evaluate } from './evaluate.ts'
@@ -59,9 +60,7 @@ function dataOf(values: ReadonlyMap<string, string>): Value {
 }
 
 function decodeBase64(text: string): string {
-  const plain = text.replaceAll(/[\r\n]/g, '')
-  if (!/^(?:[A-Za-z\d+/]{4})*(?:[A-Za-z\d+/]{2}==|[A-Za-z\d+/]{3}=)?$/.test(plain)) {
-    throw new CallError('the value is not base64')
-  }
-  return Buffer.from(plain, 'base64').toString('latin1')
+  const bytes = decodeBase64Text(text)
+  if (bytes === undefined) throw new CallError('the value is not base64')
+  return bytes.toString('latin1')
 }

@@ -1,0 +1,233 @@
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { Secret } from '../../src/core/secret.ts'
+import {
+  CONDITION,
+  kubernetesSecrets,
+  type SecretStore,
+} from '../../src/outputs/kubernetes-secrets.ts'
+import { keysOfAll, readSecretMap } from '../../src/outputs/secret-map.ts'
+import type { StoredTarget } from '../../src/outputs/secret-plan.ts'
+import type { StoreRefusal } from '../../src/outputs/store-failure.ts'
+
+const never = new AbortController().signal
+
+/** A namespace in memory; what is applied stays, with its owner. */
+function namespaceOf(
+  secrets: Readonly<
+    Record<string, { data: Record<string, string>; annotations?: Record<string, string> }>
+  >,
+  refuse?: StoreRefusal,
+) {
+  const held = new Map<string, StoredTarget>()
+  for (const [name, { data, annotations = {} }] of Object.entries(secrets)) {
+    held.set(name, {
+      name,
+      namespace: 'shop',
+      uid: name,
+      type: 'Opaque',
+      isImmutable: false,
+      data: new Map(Object.entries(data).map(([key, text]) => [key, new Secret(text)])),
+      annotations: new Map(Object.entries(annotations)),
+      ownKeys: new Set(),
+    })
+  }
+  const applies: string[] = []
+  const warnings: string[] = []
+  const store: SecretStore = {
+    read: async (name) => held.get(name),
+    list: async () => [...held.values()],
+    async apply(target, own) {
+      applies.push(target.name)
+      if (refuse !== undefined) return refuse
+      const foreign = [...target.data].filter(([key]) => !target.ownKeys.has(key))
+      held.set(target.name, {
+        ...target,
+        data: new Map([...foreign, ...own]),
+        ownKeys: new Set(own.keys()),
+      })
+      return undefined
+    },
+    async tell({ name }, { text, isWarning }) {
+      const target = held.get(name)
+      if (target === undefined) return
+      held.set(name, {
+        ...target,
+        annotations: new Map([...target.annotations, [CONDITION, text]]),
+      })
+      if (isWarning) warnings.push(text)
+    },
+  }
+  const output = (names: readonly string[]) =>
+    kubernetesSecrets({
+      store,
+      names,
+      parseYaml: async (text) => parse(text),
+      parseList: async (text) => ({
+        problems: [],
+        entries: text.split('\n').map((line) => ({
+          alias: line.slice(line.lastIndexOf('/') + 1),
+          variableId: line.slice(2),
+          contentType: 'text',
+          required: true,
+        })),
+      }),
+    })
+  const read = (name: string) =>
+    Object.fromEntries([...(held.get(name)?.data ?? [])].map(([key, value]) => [key, value.text()]))
+  return { output, read, applies, warnings, held }
+}
+
+function snapshot(
+  values: Record<string, string>,
+  { unknown = [], listed }: { unknown?: string[]; listed?: string[] } = {},
+) {
+  return {
+    accessToken: new Secret('{}'),
+    values: new Map(Object.entries(values).map(([id, text]) => [id, new Secret(text)])),
+    unknown: new Set(unknown),
+    ...(listed === undefined ? {} : { listed }),
+  }
+}
+
+const map = { 'conjur-map': 'user: app/user\npassword: app/password' }
+const both = { 'app/user': 'web', 'app/password': 'hunter2' }
+
+test('a Secret says which variables it wants, and whether all', async () => {
+  const { output } = namespaceOf({
+    db: { data: map },
+    conf: {
+      data: {},
+      annotations: {
+        'conjur.org/conjur-secrets.conf': '- app/host',
+        'conjur.org/secret-file-template.conf': '{{ secret "host" }}',
+        'conjur.org/conjur-secrets.other': '- app/unused',
+      },
+    },
+    all: { data: { 'conjur-map': '"*": "*"' } },
+  })
+
+  const wanted = await output([]).wanted(never)
+
+  expect(wanted).toEqual({ variableIds: ['app/user', 'app/password', 'app/host'], all: true })
+})
+
+test('nothing is written to a Secret that already holds its values', async () => {
+  const { output, applies } = namespaceOf({ db: { data: map } })
+  await output(['db']).publish(snapshot(both), never)
+
+  const published = await output(['db']).publish(snapshot(both), never)
+
+  expect(published).toEqual([{ name: 'secret/db', kind: 'secret', values: 2, state: 'same' }])
+  expect(applies).toEqual(['db'])
+})
+
+describe('P4', () => {
+  test('a Secret that never was filled is not while a value is missing', async () => {
+    const { output, read, held } = namespaceOf({ db: { data: map } })
+
+    const published = await output(['db']).publish(snapshot({ 'app/user': 'web' }), never)
+
+    expect(published[0]?.state).toBe('missing')
+    expect(read('db')).toEqual(map)
+    expect(held.get('db')?.annotations.get(CONDITION)).toBe('waiting: a value is missing')
+  })
+
+  test('an uncertain value leaves its key, a withdrawn one takes it along, foreign keys stay', async () => {
+    const { output, read } = namespaceOf({ db: { data: { ...map, foreign: 'theirs' } } })
+    await output(['db']).publish(snapshot(both), never)
+
+    await output(['db']).publish(snapshot({}, { unknown: ['app/password'] }), never)
+
+    expect(read('db')).toEqual({ ...map, foreign: 'theirs', password: 'hunter2' })
+  })
+
+  test('while it is not known which variables there are, what "*" filled stays', async () => {
+    const { output, read } = namespaceOf({ db: { data: { 'conjur-map': '"*": "*"' } } })
+    await output(['db']).publish(snapshot(both, { listed: Object.keys(both) }), never)
+
+    const published = await output(['db']).publish(snapshot({}), never)
+
+    expect(published[0]?.state).toBe('kept')
+    expect(read('db')).toMatchObject({ 'app.user': 'web', 'app.password': 'hunter2' })
+  })
+})
+
+test.each<[StoreRefusal, string, string]>([
+  [
+    { status: 403, reason: '' },
+    'OUTPUT_UNWRITABLE',
+    'this service account may not patch Secret db (403)',
+  ],
+  [
+    { status: 409, reason: '' },
+    'OUTPUT_UNWRITABLE',
+    'Secret db was changed or deleted meanwhile (409)',
+  ],
+  [{ status: 413, reason: '' }, 'OUTPUT_FULL', 'Secret db is too large for the API server (413)'],
+  [
+    { status: 422, reason: '' },
+    'OUTPUT_UNFIT',
+    'the API server takes no such data in Secret db (422)',
+  ],
+  [
+    { status: 500, reason: 'the API server answers 500' },
+    'OUTPUT_UNWRITABLE',
+    'Secret db cannot be written: the API server answers 500 (500)',
+  ],
+])('a refusal %o is an outcome, told once', async (refusal, code, message) => {
+  const { output, warnings } = namespaceOf({ db: { data: map } }, refusal)
+
+  const published = await output(['db']).publish(snapshot(both), never)
+  await output(['db']).publish(snapshot(both), never)
+
+  expect(published[0]).toMatchObject({ state: 'kept', error: { code, message } })
+  expect(warnings).toEqual([`${code}: ${message}`])
+})
+
+test('P2 no value stands in a condition', async () => {
+  const { output, warnings } = namespaceOf({
+    db: {
+      data: {},
+      annotations: {
+        'conjur.org/conjur-secrets.conf': '- app/user',
+        'conjur.org/secret-file-template.conf': '{{ secret "user" | b64dec }}',
+      },
+    },
+  })
+
+  await output(['db']).publish(snapshot({ 'app/user': 'hunter2!' }), never)
+
+  expect(warnings.join()).not.toContain('hunter2')
+})
+
+describe('a conjur-map', () => {
+  test.each<[string, string[]]>([
+    ['- a', ['conjur-map is no YAML map']],
+    ['user: ""', ['key user names no variable']],
+    ['"a/b": app/x', ['key a/b is no key of a Secret']],
+    ['conjur-map: app/x', ['key conjur-map is no key of a Secret']],
+    ['user: {content-type: base64}', ['key user names no variable']],
+    ['user: {id: app/x, content-type: nonsense}', []],
+  ])('%s', (text, problems) => {
+    expect(readSecretMap(parse(text)).problems).toEqual(problems)
+  })
+
+  test('"*" takes what the filters let through, the first of two with one key', () => {
+    const { all } = readSecretMap(
+      parse('"*": {id: "*", include: ["app/**"], exclude: "app/*/tmp", strip: app/}'),
+    )
+    if (all === undefined) throw new Error('no "*"')
+
+    const { entries, clashes } = keysOfAll(
+      ['other/x', 'app/b c', 'app/b.c', 'app/x/tmp', 'app/x/y/tmp', 'app/é'],
+      all,
+    )
+
+    expect(entries.map(({ key, variableId }) => [key, variableId])).toEqual([
+      ['b.c', 'app/b c'],
+      ['x.y.tmp', 'app/x/y/tmp'],
+    ])
+    expect(clashes).toEqual(['app/b.c', 'app/é'])
+  })
+})
