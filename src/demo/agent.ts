@@ -35,6 +35,8 @@ export interface Status {
   /** Epoch milliseconds; undefined if there is no access token. */
   readonly expiresAt: number | undefined
   readonly renewsAt: number | undefined
+  /** How long an access token lives; 0 if there is none. */
+  readonly lifeMs: number
 }
 
 export interface AgentOptions {
@@ -137,6 +139,7 @@ function readStatus(path: string): Status {
     ),
     expiresAt: instantOf(token['expiresAt']),
     renewsAt: instantOf(token['renewsAt']),
+    lifeMs: Number(token['lifetimeSeconds'] ?? 0) * 1000,
   }
 }
 

@@ -4,7 +4,11 @@ import { firstSet, startAgent } from './agent.ts'
 import { CLIENT, EXCHANGE_AUDIENCE, TENANT } from './azure.ts'
 import { SERVICE_ACCOUNT } from './kubernetes.ts'
 import { POD_HOST, VM_HOST } from './policy.ts'
-import { count, listFiles, seconds, stopAgent, type Stage } from './stage.ts'
+import { stopAgent } from './ending.ts'
+import type { Stage } from './stage.ts'
+import { modeText } from './tree.ts'
+import { lookAt } from './volume.ts'
+import { firstSetText } from './words.ts'
 
 /** authn-azure on a virtual machine: the metadata service gives the token. */
 export async function playManagedIdentity(stage: Stage): Promise<void> {
@@ -65,7 +69,7 @@ async function playAgent(stage: Stage, { name, login, environment }: Part): Prom
     environment: { ...stage.environment, ...environment },
   })
   const ms = await screen.waiting('waiting for the first set', firstSet(agent, begun))
-  const { logins, batches } = await conjur.counts()
+  const counts = await conjur.counts()
   const log = agent.log()
   const started = log.find(({ code }) => code === 'STARTED')
   const loggedIn = log.find(({ code }) => code === 'LOGGED_IN')
@@ -74,12 +78,18 @@ async function playAgent(stage: Stage, { name, login, environment }: Part): Prom
     'login',
     `${String(loggedIn?.['login'])} with authn-azure/demo, access token for ${String(loggedIn?.['lifeSeconds'])} s`,
   )
-  screen.done(
-    'files',
-    `after ${seconds(ms)}, ${count(logins, 'login', 'logins')}, ${count(batches, 'batch request', 'batch requests')}: ${listFiles(agent.secrets)}`,
-  )
+  screen.done('agent', firstSetText(ms, counts))
+  screen.done('files', listFiles(agent.secrets))
   const ending = await stopAgent(agent)
   screen.done('stop', `SIGTERM; gone after ${Math.round(ending.ms)} ms`)
+}
+
+/** The files of the set on one line, with sizes and modes; never a value. */
+function listFiles(secrets: string): string {
+  return [...lookAt(secrets).values()]
+    .filter(({ name, target }) => target === undefined && name !== 'access-token')
+    .map(({ name, bytes, mode }) => `${name} ${bytes} bytes ${modeText(mode)}`)
+    .join(', ')
 }
 
 function title({ screen }: Stage, text: string): string {

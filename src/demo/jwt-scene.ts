@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { firstSet, startAgent, type Agent, type LogLine } from './agent.ts'
 import { AUDIENCE, HOST, REVOKE_API_KEY, someValue, type Values } from './policy.ts'
 import { readToken, startReader, tokenExpiry, type Generation, type Reader } from './reader.ts'
-import { count, seconds, stopAgent, type Stage } from './stage.ts'
+import { stopAgent } from './ending.ts'
+import type { Stage } from './stage.ts'
+import { count, firstSetText, seconds } from './words.ts'
 import { drawTree } from './tree.ts'
 import { pause, StepFailed } from './until.ts'
 import { lookAt } from './volume.ts'
@@ -30,11 +32,7 @@ export async function openJwtScene(stage: Stage): Promise<OnStage> {
     environment: { ...stage.environment, JWT_TOKEN_PATH: tokenPath },
   })
   const ms = await screen.waiting('waiting for the first set', firstSet(agent, begun))
-  const { logins, batches } = await conjur.counts()
-  screen.done(
-    'agent',
-    `first set published after ${seconds(ms)}: ${count(logins, 'login', 'logins')}, ${count(batches, 'batch request', 'batch requests')}`,
-  )
+  screen.done('agent', firstSetText(ms, await conjur.counts()))
   screen.line()
   for (const line of drawVolume(stage, agent)) screen.line(`  ${line}`)
   screen.line()
@@ -74,7 +72,7 @@ interface Playing {
 
 const ROTATE_AFTER_MS = 2000
 /** So long before the renewal is due Conjur goes away. */
-const BEFORE_RENEWAL_MS = 200
+const BEFORE_RENEWAL_MS = 500
 /** Until what the devserver records has reached us; far less than from one pass to the next. */
 const RECORD_MS = 100
 
@@ -121,7 +119,7 @@ async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> 
 
 async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Promise<void> {
   const { conjur, screen, signal } = stage
-  const dueAt = agent.status().renewsAt
+  const { renewsAt: dueAt, lifeMs, expiresAt: endsAt = 0 } = agent.status()
   if (dueAt === undefined) throw new StepFailed('renew', 'the agent names no time of renewal')
   const expiresAt = tokenExpiry(await readToken(agent.secrets)) ?? 0
   const before = lookAt(agent.secrets)
@@ -138,7 +136,10 @@ async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Prom
       look: () => retriesSince(agent, dueAt)[nth],
     })
   const first = await retry(0)
-  tell('renew', 'access token at 75 % of its life: renewal is due')
+  tell(
+    'renew',
+    `access token at ${Math.round(100 - ((endsAt - dueAt) / lifeMs) * 100)} % of its life: renewal is due`,
+  )
   const second = await screen.waiting('Conjur answers 503', retry(1))
   tell(
     'outage',

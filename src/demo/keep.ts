@@ -4,34 +4,46 @@ import { AUDIENCE } from './policy.ts'
 import type { Stage } from './stage.ts'
 import { StepFailed } from './until.ts'
 
+/** How the reader types the demo and the program. */
+export interface Typed {
+  readonly demo: string
+  readonly program: string
+}
+
 /** The kubelet writes a projected token anew at 80 % of its hour. */
 const PROJECT_AGAIN_MS = 48 * 60_000
 
-/** Shows what there is to look at, and lets everything run until the signal. */
-export async function keepRunning(stage: Stage, { agent }: OnStage): Promise<void> {
+/** Shows where everything is, and lets it run until the signal. */
+export async function keepRunning(
+  stage: Stage,
+  { agent }: OnStage,
+  { program }: Typed,
+): Promise<void> {
   const { screen, conjur, kubernetes, directory, signal } = stage
   screen.done('files', agent.secrets)
   screen.done('Conjur', `${conjur.url}, CA in ${conjur.caFile}`)
   screen.done('admin', `API key in ${conjur.adminApiKeyFile}`)
-  screen.done('status', join(directory, 'web', 'status', 'agent.json'))
   screen.line()
+  screen.next(`${program} status --status-directory ${join(directory, 'web', 'status')}`)
   screen.next('everything runs until Ctrl-C')
   const again = setInterval(() => {
     void kubernetes.project(join(directory, 'web', 'projected-token'), AUDIENCE)
   }, PROJECT_AGAIN_MS)
   try {
-    await agent.until({
-      step: 'keep',
-      otherwise: 'nobody pressed Ctrl-C',
-      withinMs: Number.POSITIVE_INFINITY,
-      look() {
-        if (conjur.running.exit() === undefined) return undefined
-        throw new StepFailed('keep', 'the devserver ended by itself')
-      },
-    })
-  } catch (error) {
-    if (!signal.aborted) throw error
+    await Promise.race([
+      aborted(signal),
+      ...[conjur.running, agent.running].map(async ({ name, ended }) => {
+        await ended
+        // Ctrl-C reaches them too, and may reach them first.
+        if (!signal.aborted) throw new StepFailed('keep', `the ${name} ended by itself`)
+      }),
+    ])
   } finally {
     clearInterval(again)
   }
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
 }

@@ -17,6 +17,8 @@ export interface Running {
   readonly stderr: readonly string[]
   /** Set when it has ended: its exit code, or null if a signal ended it. */
   exit(): { readonly code: number | null } | undefined
+  /** Resolves when it has ended. */
+  readonly ended: Promise<void>
   /** Sends SIGTERM, and SIGKILL where that is not enough; yields the milliseconds until it was gone. */
   stop(): Promise<number>
 }
@@ -59,6 +61,7 @@ export function startProgram(
     stdout,
     stderr,
     exit: () => exit,
+    ended,
     async stop() {
       const start = performance.now()
       if (exit === undefined) child.kill('SIGTERM')

@@ -7,14 +7,15 @@ import { simulateAzure } from './azure.ts'
 import { playManagedIdentity, playWorkloadIdentity } from './azure-scenes.ts'
 import { startConjur } from './conjur.ts'
 import { openJwtScene, playJwtScene } from './jwt-scene.ts'
-import { keepRunning } from './keep.ts'
+import { keepRunning, type Typed } from './keep.ts'
 import { SERVICE_ACCOUNT, simulateKubernetes } from './kubernetes.ts'
 import { makePlace } from './place.ts'
 import { DECLARES, POLICY, someValues, valuesFile } from './policy.ts'
 import type { Running } from './running.ts'
 import { createScreen, type Screen } from './screen.ts'
-import { seconds, type Stage } from './stage.ts'
+import type { Stage } from './stage.ts'
 import { StepFailed } from './until.ts'
+import { seconds } from './words.ts'
 
 const TOKEN_LIFE_SECONDS = 20
 /** What a server gives where nobody shortens it. */
@@ -34,14 +35,15 @@ export async function start({ flags, environment }: Invocation): Promise<number>
   const screen = screenOf(flags, environment)
   const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => stop.abort(new Error('asked to end')))
+    process.on(signal, () => stop.abort(new Error('asked to end')))
   }
   const started: Running[] = []
   const ends: (() => Promise<unknown>)[] = []
   try {
     const stage = await setUp(screen, { environment, started, ends, signal: stop.signal })
-    if (flags['keep'] === true) await keepRunning(stage, await openJwtScene(stage))
-    else await playAll(stage, environment)
+    const typed = typedAs(environment)
+    if (flags['keep'] === true) await keepRunning(stage, await openJwtScene(stage), typed)
+    else await playAll(stage, typed)
     return 0
   } catch (error) {
     if (stop.signal.aborted) return 0
@@ -117,14 +119,17 @@ async function setUp(screen: Screen, surroundings: Surroundings): Promise<Stage>
   return { ...common, screen, conjur, kubernetes, azure, values, directory }
 }
 
-async function playAll(stage: Stage, environment: Invocation['environment']): Promise<void> {
+/** How the reader started us, for the lines to type next. */
+function typedAs(environment: Invocation['environment']): Typed {
+  return environment['npm_lifecycle_event'] === 'demo'
+    ? { demo: 'npm run demo --', program: 'node dist/main.js' }
+    : { demo: 'conjur-agent demo', program: 'conjur-agent' }
+}
+
+async function playAll(stage: Stage, { demo, program }: Typed): Promise<void> {
   await playJwtScene(stage, await openJwtScene(stage))
   await playManagedIdentity(stage)
   await playWorkloadIdentity(stage)
-  const byNpm = environment['npm_lifecycle_event'] === 'demo'
-  const [demo, program] = byNpm
-    ? ['npm run demo --', 'node dist/main.js']
-    : ['conjur-agent demo', 'conjur-agent']
   stage.screen.line()
   stage.screen.next(`left running: ${demo} --keep`)
   stage.screen.next(`with your own policy: ${program} devserver --policy FILE --explain`)

@@ -89,7 +89,7 @@ function masked(screen: string): string {
     .replace(/\d+\.\d s/g, 'N s')
     .replace(/\d+ s left/g, 'N s left')
     .replace(/\d+ ms/g, 'N ms')
-    .replace(/access-token \d+ bytes/g, 'access-token N bytes')
+    .replace(/at \d\d % of/g, 'at N % of')
     .replace(/(identity +[\w-]+): .+/g, '$1: REASON')
 }
 
@@ -112,7 +112,7 @@ everything below runs on this machine and is gone afterwards; lifetimes are shor
 
 +N s  rotate    someone sets apps/web/db-password in Conjur
 +N s  publish   ..data → ..2: db.json changed, api-key untouched; of N reads 0 torn, 0 mixed
-+N s  renew     access token at 75 % of its life: renewal is due
++N s  renew     access token at N % of its life: renewal is due
 +N s  outage    Conjur answers 503; again in N s, then N s; last set stays
 +N s  recover   access token renewed with N s to spare; files untouched, no reader noticed
 +N s  revoke    host/apps/web loses api-key: refused twice, api-key removed, db.json untouched
@@ -122,14 +122,16 @@ authn-azure by managed identity, simulated
 ✓ platform   simulated metadata service on http://127.0.0.1:PORT: VM vm-web, system-assigned
 ✓ identity   azure-imds: REASON
 ✓ login      host/apps/vm-web with authn-azure/demo, access token for 20 s
-✓ files      after N s, 1 login, 1 batch request: access-token N bytes -rw-r--r--, api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
+✓ agent      first set published after N s: 1 login, 1 batch request
+✓ files      api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
 ✓ stop       SIGTERM; gone after N ms
 
 authn-azure by workload identity, simulated
 ✓ platform   simulated Entra on http://127.0.0.1:PORT: takes the token of system:serviceaccount:shop:web
 ✓ identity   azure-workload-identity: REASON
 ✓ login      host/apps/aks-web with authn-azure/demo, access token for 20 s
-✓ files      after N s, 1 login, 1 batch request: access-token N bytes -rw-r--r--, api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
+✓ agent      first set published after N s: 1 login, 1 batch request
+✓ files      api-key 32 bytes -rw-r-----, db.json 60 bytes -rw-r-----
 ✓ stop       SIGTERM; gone after N ms
 
 → left running: conjur-agent demo --keep
