@@ -32,6 +32,10 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
       return (await import('./devserver/start.ts')).start
     case 'demo':
       return (await import('./demo/start.ts')).start
+    case 'doctor':
+    case 'policy':
+    case 'rbac':
+      return (await import('./doctor/start.ts')).start
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help

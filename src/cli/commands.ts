@@ -143,6 +143,60 @@ export const commands = {
       keep: { help: 'starts everything, prints where it is, runs until Ctrl-C' },
     },
   },
+  doctor: {
+    summary: 'Checks everything between this workload and its secrets. Changes nothing.',
+    examples: [
+      ['conjur-agent doctor', 'every step; each failure with its cure'],
+      ['conjur-agent doctor --until TLS', 'before Conjur knows this host'],
+    ],
+    flags: {
+      until: {
+        value: 'STEP',
+        help: 'configuration, token, clock, name, TLS,\nauthenticator, login, variables, volume (default)',
+      },
+      short: { help: 'failures only' },
+      json: { help: 'the document conjur-agent/doctor/v1' },
+      timeout: { value: '10s', help: 'for each step; exit code: first failing family' },
+      'conjur-token-file': {
+        value: 'FILE',
+        help: "an operator's access token: shows claim beside annotation",
+      },
+    },
+    settings: true,
+  },
+  policy: {
+    summary: 'Prints the Conjur policy that lets this workload in, read off its platform token.',
+    examples: [
+      ['conjur-agent policy > web.yml', 'what comes next is told on stderr'],
+      ['conjur-agent policy --check', 'what a server still lacks; exit code 8'],
+    ],
+    flags: {
+      values: { help: 'the commands that set the variables, instead of the policy' },
+      check: { help: 'print only what the server lacks (--json for machines)' },
+      json: { help: 'with --check: conjur-agent/policy-check/v1' },
+      output: { value: 'FILE', short: 'o', help: 'write to FILE, or DIR/: a file a policy' },
+      force: { help: 'overwrite what is there' },
+      match: {
+        value: 'WHAT',
+        help: 'service-account, namespace, subject; identity, resource-group',
+      },
+      for: { value: 'TYPE', help: 'azure, jwt, oidc, gcp or iam without a token; --answers' },
+      answers: { value: 'LIST', help: 'such as namespace=shop,service-account=web,issuer=URL' },
+      'token-file': { value: 'FILE', help: "this token instead of the platform's" },
+      jwks: { value: 'FILE', help: 'keys for public-keys: kubectl get --raw /openid/v1/jwks' },
+      'conjur-token-file': { value: 'FILE', help: "with --check: an operator's access token" },
+    },
+    settings: true,
+  },
+  rbac: {
+    summary: 'Prints the least Kubernetes rights that this configuration needs.',
+    examples: [['conjur-agent rbac | kubectl apply -f -', "in the pod's namespace"]],
+    flags: {
+      namespace: { value: 'NAME', help: "of the pod (MY_POD_NAMESPACE, else the token's)" },
+      'service-account': { value: 'NAME', help: "of the pod (the token's unless given)" },
+    },
+    settings: true,
+  },
   help: {
     summary: 'Shows what a command, a setting or an error code means.',
     examples: [['conjur-agent help exit-codes', 'the exit codes']],

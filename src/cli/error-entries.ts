@@ -127,6 +127,27 @@ export const errorEntries: Readonly<Record<string, ErrorEntry>> = {
     cured: '`conjur-agent doctor --until token` ends with 0.',
     alsoKnownAs: ['CONJ00077E'],
   },
+  IDENTITY_UNFIT: {
+    means:
+      'The platform token is good, but no policy and no setting of Conjur makes this authenticator take it.',
+    causes: [
+      [
+        'authn-azure gets a v2.0 token, or one without xms_mirid.',
+        '`conjur-agent doctor --until token` shows the claim.',
+      ],
+      [
+        'The token is signed with ES256 or PS256, or its header has no kid.',
+        'The same line names the algorithm.',
+      ],
+      [
+        'The identity is that of a deployment slot, whose xms_mirid has more parts than Conjur reads.',
+        'The tail of xms_mirid in the message.',
+      ],
+    ],
+    cure: 'Ask for another token as the hint says, or use authn-jwt, which takes any RS256 token.',
+    cured: '`conjur-agent doctor --until login` ends with 0.',
+    alsoKnownAs: ['CONJ00035E', 'CONJ00051E', 'CONJ00053E', 'CONJ00054E', 'CONJ00091E'],
+  },
   CONJUR_UNREACHABLE: {
     means: 'No answer came from Conjur.',
     causes: [
@@ -194,6 +215,36 @@ export const errorEntries: Readonly<Record<string, ErrorEntry>> = {
       'CAKC016',
       'CSPFK010E',
     ],
+  },
+  CONJUR_NOT_CONFIGURED: {
+    means: 'The authenticator is not complete: its webservice or a variable of it is missing.',
+    causes: [
+      ['No policy declares its webservice.', '`conjur list -k webservice`.'],
+      [
+        'A variable of it is declared but was never set.',
+        '`conjur-agent doctor --conjur-token-file FILE` names it.',
+      ],
+      [
+        'Conjur itself cannot reach the issuer of the tokens.',
+        'The status route, which the same command asks.',
+      ],
+    ],
+    cure: 'Load what `conjur-agent policy` prints and set what `conjur-agent policy --values` prints.',
+    cured: '`conjur-agent doctor --until authenticator` ends with 0.',
+    alsoKnownAs: ['CONJ00005E', 'CONJ00011E', 'CONJ00036E', 'CONJ00037E', 'CONJ00087E'],
+  },
+  CONJUR_NOT_ENABLED: {
+    means: 'The authenticator is configured, but this server does not let anyone use it.',
+    causes: [
+      [
+        'It is not in CONJUR_AUTHENTICATORS of this server; every server and follower has its own.',
+        '`curl https://HOST/authenticators`.',
+      ],
+      ['It was never switched on.', '`conjur authenticator enable --id TYPE/SERVICE`.'],
+    ],
+    cure: 'Add it to CONJUR_AUTHENTICATORS on every server and follower, or enable it.',
+    cured: '`conjur-agent doctor --until authenticator` ends with 0.',
+    alsoKnownAs: ['CONJ00004E'],
   },
   CONJUR_FORBIDDEN: {
     means: 'Conjur knows who asks and does not permit it.',

@@ -23,7 +23,14 @@ export async function help({ command, positionals }: Invocation): Promise<number
 /** The rows of the overview, by what a reader wants to do. */
 const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
   ['Run', [['init, sidecar', 'one pass; until SIGTERM']]],
-  ['Look', [['status', 'a running agent (healthcheck: probes)']]],
+  [
+    'Look',
+    [
+      ['doctor', 'preflight: find out why it does not work here'],
+      ['status', 'a running agent (healthcheck: probes)'],
+    ],
+  ],
+  ['Set up', [['policy, rbac', 'Conjur policy for this workload; Kubernetes rights']]],
   ['Cluster', [['injector', 'the mutating webhook']]],
   ['Develop', [['devserver, demo', 'a small Conjur; everything at once']]],
 ]
@@ -82,10 +89,16 @@ function commandHelp(name: string, command: Command): string {
     ...command.examples.map(([line, what]) => `  ${line}${what === '' ? '' : `    ${what}`}`),
     '',
     columns(
-      flags.map(([flag, { short, value, help }]) => [
-        `  ${short === undefined ? '' : `-${short}, `}--${flag}${value === undefined ? '' : ` ${value}`}`,
-        help,
-      ]),
+      flags.flatMap(([flag, { short, value, help }]) =>
+        help
+          .split('\n')
+          .map((line, index) => [
+            index > 0
+              ? ''
+              : `  ${short === undefined ? '' : `-${short}, `}--${flag}${value === undefined ? '' : ` ${value}`}`,
+            line,
+          ]),
+      ),
     ),
     ...(command.notes ?? []),
     ...(command.settings === true

@@ -6,7 +6,7 @@ import type { Sources } from './sources.ts'
 import { splitAuthnUrl, type AuthenticatorName } from './trust.ts'
 
 /** What is known of Conjur so far; whatever is undefined has its problem noted. */
-interface Conjur {
+export interface Conjur {
   readonly applianceUrl: URL | undefined
   readonly authnBaseUrl: URL | undefined
   readonly account: string | undefined

@@ -5,7 +5,7 @@ import { settings } from './settings.ts'
 import { gather, type Given, type Raw, type Sources } from './sources.ts'
 import { distantStrangers, refuseUnknownFlags, strangers } from './strangers.ts'
 import type { AuthenticatorName } from './trust.ts'
-import { readConjur } from './connection.ts'
+import { readConjur, type Conjur } from './connection.ts'
 import { readIdentity, type IdentityConfig } from './identity.ts'
 
 /** Everything the agent was told, checked and frozen. Times are milliseconds. */
@@ -69,9 +69,14 @@ export async function loadConfig(input: LoadInput): Promise<AgentConfig> {
   return config
 }
 
+/** A configuration of which Conjur's address, account or authenticator may not be known. */
+export type PartialConfig = Omit<AgentConfig, 'conjur' | 'notes'> & { readonly conjur: Conjur }
+
 /** A configuration, or undefined where something is wrong with it, and everything worth saying about it. */
 export interface ReadConfig {
   readonly config: AgentConfig | undefined
+  /** What can be said in spite of the problems; what is wrong stands at its default. */
+  readonly partial: PartialConfig
   readonly problems: readonly Problem[]
   readonly notes: readonly Note[]
 }
@@ -149,7 +154,9 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     statusDirectory: take(settings.statusDirectory),
     statusListen: take(settings.statusListen),
     logLevel: debug === true ? ('debug' as const) : logLevel,
+    counts: countOrigins(found),
   }
+  const partial = { ...config, conjur, identity }
   const { applianceUrl, authnBaseUrl, account, authenticator } = conjur
   if (
     problems.length > 0 ||
@@ -158,16 +165,15 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     account === undefined ||
     authenticator === undefined
   ) {
-    return { config: undefined, problems, notes }
+    return { config: undefined, partial, problems, notes }
   }
   const whole = Object.freeze({
     ...config,
     conjur: { ...conjur, applianceUrl, authnBaseUrl, account, authenticator },
     identity,
     notes,
-    counts: countOrigins(found),
   })
-  return { config: whole, problems, notes }
+  return { config: whole, partial, problems, notes }
 }
 
 interface RefreshContext {

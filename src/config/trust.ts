@@ -57,6 +57,9 @@ export function login(value: string): string | Unfit {
   if (value === 'admin' || value.startsWith('user/')) {
     return new Unfit('is a person; a workload logs in as a host, host/<path>')
   }
+  if (/^host%2f/i.test(value)) {
+    return new Unfit(`is percent-encoded already; write ${value.replaceAll(/%2f/gi, '/')}`)
+  }
   return new Unfit(`does not start with host/; for the host ${value} write host/${value}`)
 }
 

@@ -30,6 +30,33 @@ export function whoamiUrl({ applianceUrl }: Place): URL {
   return below(applianceUrl, ['whoami'])
 }
 
+/** The route that lists installed, configured and enabled authenticators; it wants no token. */
+export function authenticatorsUrl({ applianceUrl }: Pick<Place, 'applianceUrl'>): URL {
+  return below(applianceUrl, ['authenticators'])
+}
+
+/** The route on which an authenticator says what it lacks; it wants a token that may read it. */
+export function statusUrl({ applianceUrl, account }: Place, authenticator: Authenticator): URL {
+  const { type, serviceId } = authenticator
+  const segments = [type, serviceId, account, 'status'].filter((segment) => segment !== undefined)
+  return below(applianceUrl, segments)
+}
+
+/** The route of one resource: its annotations, permissions and, of a variable, versions. */
+export function resourceUrl(
+  { applianceUrl, account }: Place,
+  { kind, id }: { readonly kind: string; readonly id: string },
+): URL {
+  return below(applianceUrl, ['resources', account, kind, id])
+}
+
+/** The route that lists the resources of a kind, those that the token's role can see. */
+export function resourcesUrl({ applianceUrl, account }: Place, kind: string): URL {
+  const url = below(applianceUrl, ['resources', account, kind])
+  url.search = '?limit=1000'
+  return url
+}
+
 /** `acme:variable:apps/web/db-password`: how a batch names a variable. */
 export function resourceId(account: string, variableId: string): string {
   return `${account}:variable:${variableId}`

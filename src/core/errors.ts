@@ -54,6 +54,7 @@ export class IdentityError extends AgentError<
   | 'IDENTITY_REFUSED'
   | 'IDENTITY_EXPIRED'
   | 'IDENTITY_MALFORMED'
+  | 'IDENTITY_UNFIT'
 > {}
 
 /** Conjur is away, distrusted, or refuses: exit code 5. */
@@ -66,6 +67,8 @@ export class ConjurError extends AgentError<
   | 'CONJUR_NOT_FOUND'
   | 'CONJUR_REJECTED'
   | 'CONJUR_BAD_REPLY'
+  | 'CONJUR_NOT_CONFIGURED'
+  | 'CONJUR_NOT_ENABLED'
 > {}
 
 /** A file, Secret or child cannot be given its values: exit code 6. */

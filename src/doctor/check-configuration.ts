@@ -1,0 +1,37 @@
+import { existsSync } from 'node:fs'
+import { readConfig } from '../config/load.ts'
+import { configError } from '../config/problems.ts'
+import type { Given } from '../config/sources.ts'
+import { checkGroup } from '../outputs/secret-group.ts'
+import type { Known } from './known.ts'
+import { degraded, failed, passed, type Finding } from './report.ts'
+
+/** Reads the configuration as the agent would. */
+export async function checkConfiguration(given: Given): Promise<[Finding, Known]> {
+  const { config, partial, problems, notes } = await readConfig({
+    ...given,
+    templateExists: existsSync,
+    checkGroup,
+  })
+  if (config === undefined) return [failed(configError(problems)), { partial }]
+  const { counts } = config
+  const parts = [
+    `${counts.environment} environment`,
+    `${counts.annotation} ${counts.annotation === 1 ? 'annotation' : 'annotations'}`,
+    `${counts.file} file`,
+    `${counts.flag} ${counts.flag === 1 ? 'flag' : 'flags'}`,
+  ].filter((part) => !part.startsWith('0 '))
+  const all = counts.environment + counts.annotation + counts.file + counts.flag
+  const message = `${all} ${all === 1 ? 'setting' : 'settings'}: ${parts.join(', ')}`
+  const known = { config, partial }
+  const warnings = notes.filter(({ level }) => level === 'warn').map(({ text }) => text)
+  if (warnings.length === 0) return [passed(message, { ...counts }), known]
+  return [
+    degraded(message, {
+      lines: warnings,
+      hint: 'conjur-agent help settings lists the names that mean something',
+      facts: { ...counts },
+    }),
+    known,
+  ]
+}

@@ -1,0 +1,44 @@
+import { isIP } from 'node:net'
+import { ConjurError } from '../core/errors.ts'
+import { SendFailure } from '../core/http.ts'
+import type { Known, Tools } from './known.ts'
+import { passed, type Finding } from './report.ts'
+
+/** Resolves the names of Conjur: one, or two where logins go to another server than reads. Rejects with a ConjurError. */
+export async function checkName(
+  urls: readonly URL[],
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<[Finding, Known]> {
+  const addresses = new Map<string, readonly string[]>()
+  for (const { hostname } of urls) {
+    try {
+      addresses.set(hostname, await tools.probe.addresses(hostname, signal))
+    } catch (error) {
+      if (!(error instanceof SendFailure)) throw error
+      throw unresolved(error, tools)
+    }
+  }
+  const message = [...addresses].map(([name, found]) => told(name, found)).join('; ')
+  const facts = { addresses: [...addresses.values()].flat().join(' ') }
+  return [passed(message, facts), { addresses }]
+}
+
+function told(name: string, found: readonly string[]): string {
+  const bare = name.replace(/^\[|\]$/g, '')
+  return isIP(bare) === 0 ? `${name} → ${found.join(', ')}` : `${bare} is an address itself`
+}
+
+function unresolved(failure: SendFailure, { given }: Tools): ConjurError {
+  const proxy = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'].find(
+    (name) => (given.environment[name] ?? '') !== '',
+  )
+  return new ConjurError('CONJUR_UNREACHABLE', failure.message, {
+    hint: `getent hosts ${failure.host} from this container; then CONJUR_APPLIANCE_URL and the cluster's DNS`,
+    retryable: true,
+    facts: { host: failure.host, kind: failure.kind },
+    lines:
+      proxy === undefined ? [] : [`${proxy} is set, but Conjur is never asked through a proxy`],
+    cause: failure,
+  })
+}

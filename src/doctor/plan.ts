@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises'
+import type { PartialConfig } from '../config/load.ts'
+import { configError, type Problem } from '../config/problems.ts'
+import { IdentityError, UsageError } from '../core/errors.ts'
+import { parseRecord } from '../core/json.ts'
+import { readPlatformToken } from '../identity/source.ts'
+import { readTokenFile } from '../identity/projected-token.ts'
+import { annotationsFor, granularities, tooWide, type Granularity } from './annotations.ts'
+import { authenticatorFor, readAnswers, tokenFromAnswers, type Answers } from './answers.ts'
+import { platformCredential } from './check-token.ts'
+import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import { clusterKeys } from './cluster-keys.ts'
+import type { Tools } from './known.ts'
+import type { Policy } from './policy.ts'
+import { isClusterInternal, settingsFor, type SettingValue } from './values.ts'
+
+/** What an operator has to load and to set so that this workload can log in. */
+export interface Plan {
+  readonly policy: Policy
+  readonly settings: readonly SettingValue[]
+  /** Where the claims were read: `projected-token of system:serviceaccount:shop:web, iss …`. */
+  readonly read: string
+  /** What is odd about it, each with its cure. */
+  readonly warnings: readonly string[]
+}
+
+type Flags = Readonly<Record<string, string | boolean>>
+
+interface Given {
+  readonly partial: PartialConfig
+  readonly problems: readonly Problem[]
+  readonly flags: Flags
+}
+
+/** Makes the plan of a configuration and a token. Rejects with what keeps it from being made. */
+export async function planFor(
+  { partial, problems, flags }: Given,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<Plan> {
+  const kind = text(flags['for'])
+  const answers = readAnswers(text(flags['answers']), kind)
+  // What is not set may be unknown yet; what is set wrongly would come out wrong.
+  const wrong = problems.filter(({ place }) => place !== 'not set')
+  if (wrong.length > 0) throw configError(wrong)
+  const authenticator = authenticatorOf(partial, kind, answers)
+  if (authenticator === undefined) throw configError(problems)
+  const { token, from } = await tokenOf({ partial, flags, kind, answers }, tools, signal)
+  const appProperty =
+    answers.get('token-app-property') ?? defaultProperty(authenticator, token, answers)
+  const identityPath = answers.get('identity-path') ?? 'apps'
+  const given = answers.get('login') ?? partial.conjur.login
+  const hasLogin = given !== undefined && authenticator.type !== 'authn-oidc'
+  const jwks = await keysOf({ flags, token, authenticator }, tools, signal)
+  const settings = settingsFor({ authenticator, token, hasLogin, jwks, appProperty, identityPath })
+  const granularity = granularityOf(flags)
+  const annotations = annotationsFor(authenticator, token, granularity)
+  const login = loginOf({
+    authenticator,
+    token,
+    given,
+    appProperty,
+    identityPath,
+    answers,
+    problems,
+  })
+  const variableIds = partial.groups.flatMap(({ entries }) =>
+    entries.map(({ variableId }) => variableId),
+  )
+  const wide = tooWide(authenticator, annotations)
+  const source = textAt(token.claims, 'sub') ?? textAt(token.claims, 'oid') ?? login
+  return {
+    policy: {
+      authenticator,
+      settings: settings.map(({ name }) => name),
+      login,
+      annotations,
+      origin:
+        kind === undefined
+          ? `from the token's claims, ${new Date(tools.now()).toISOString().slice(11, 16)} today`
+          : 'from the answers given',
+      variableIds: [...new Set(variableIds)],
+    },
+    settings,
+    read: `${from} of ${source}, iss ${textAt(token.claims, 'iss') ?? 'none'}`,
+    warnings: [
+      ...(kind === undefined
+        ? findingsOf(token, authenticator.type).map(({ what, cure }) => `${what}\n  hint: ${cure}`)
+        : []),
+      ...(wide === undefined
+        ? []
+        : [
+            `${wide}\n  hint: conjur-agent policy --match ${authenticator.type === 'authn-jwt' ? 'service-account' : 'identity'} names one workload`,
+          ]),
+      ...(Object.keys(annotations).length === 0 &&
+      ['authn-jwt', 'authn-azure'].includes(authenticator.type)
+        ? [
+            'the token holds no claim to tell this workload by\n  hint: conjur-agent doctor --until token shows what it holds',
+          ]
+        : []),
+    ],
+  }
+}
+
+function authenticatorOf(
+  partial: PartialConfig,
+  kind: string | undefined,
+  answers: Answers,
+): AuthenticatorName | undefined {
+  const configured = partial.conjur.authenticator
+  if (kind === undefined) return configured
+  const asked = authenticatorFor(kind, answers)
+  return configured?.type === asked.type && !answers.has('service-id') ? configured : asked
+}
+
+interface TokenQuestion {
+  readonly partial: PartialConfig
+  readonly flags: Flags
+  readonly kind: string | undefined
+  readonly answers: Answers
+}
+
+async function tokenOf(
+  { partial, flags, kind, answers }: TokenQuestion,
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<{ token: ReadToken; from: string }> {
+  if (kind !== undefined) return { token: tokenFromAnswers(kind, answers), from: 'answers' }
+  const file = text(flags['token-file'])
+  if (file !== undefined) {
+    const read = await readTokenFile(file, '--token-file')
+    // An old token says as much about its workload as a new one.
+    return { token: readPlatformToken(read, { from: file, now: 0 }), from: file }
+  }
+  const { credential, name } = await platformCredential(partial.identity, tools, signal)
+  if (credential.kind === 'jwt') return { token: credential, from: name }
+  throw new IdentityError('IDENTITY_UNFIT', `${name} gives no token whose claims could be read`, {
+    hint: 'conjur-agent policy --for iam --answers account=…,role=… prints policy without one',
+  })
+}
+
+async function keysOf(
+  about: { flags: Flags; token: ReadToken; authenticator: AuthenticatorName },
+  tools: Tools,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (about.authenticator.type !== 'authn-jwt') return undefined
+  const file = text(about.flags['jwks'])
+  if (file === undefined) {
+    return isClusterInternal(textAt(about.token.claims, 'iss'))
+      ? clusterKeys(tools.given.environment, signal)
+      : undefined
+  }
+  const read = await readFile(file, 'utf8').catch(() => '')
+  if (Array.isArray(parseRecord(read)?.['keys'])) return read
+  throw new UsageError('USAGE', `--jwks ${file} holds no JWKS`, {
+    hint: `kubectl get --raw /openid/v1/jwks > ${file}`,
+  })
+}
+
+function granularityOf(flags: Flags): Granularity | undefined {
+  const typed = text(flags['match'])
+  const found = granularities.find((one) => one === typed)
+  if (typed === undefined || found !== undefined) return found
+  throw new UsageError('USAGE', `--match does not know ${typed}`, {
+    hint: `it takes ${granularities.join(', ')}`,
+  })
+}
+
+function defaultProperty(
+  { type }: AuthenticatorName,
+  { claims }: ReadToken,
+  answers: Answers,
+): string {
+  if (type !== 'authn-oidc') return 'sub'
+  const names = ['preferred_username', 'email', 'sub']
+  return (
+    answers.get('user-property') ??
+    names.find((name) => textAt(claims, name) !== undefined) ??
+    'sub'
+  )
+}
+
+interface LoginQuestion {
+  readonly authenticator: AuthenticatorName
+  readonly token: ReadToken
+  readonly given: string | undefined
+  readonly appProperty: string
+  readonly identityPath: string
+  readonly answers: Answers
+  readonly problems: readonly Problem[]
+}
+
+/** Who logs in: as configured, else as the token names it. */
+function loginOf(question: LoginQuestion): string {
+  const { authenticator, token, given, appProperty, identityPath, answers, problems } = question
+  const named = textAt(token.claims, appProperty)
+  switch (authenticator.type) {
+    case 'authn-oidc':
+      if (named !== undefined) return named
+      throw new IdentityError(
+        'IDENTITY_UNFIT',
+        `the token has no claim ${appProperty} to name a user by`,
+        {
+          hint: 'name one in --answers token-app-property=CLAIM',
+        },
+      )
+    case 'authn-iam': {
+      const end = `${answers.get('account') ?? ''}/${answers.get('role') ?? ''}`
+      return given?.endsWith(`/${end}`) === true ? given : `${given ?? 'host/apps'}/${end}`
+    }
+    case 'authn-jwt':
+      if (given !== undefined) return given
+      if (named !== undefined) return `host/${identityPath}/${named}`.replaceAll(/\/+/g, '/')
+      throw new IdentityError(
+        'IDENTITY_UNFIT',
+        `the token has no claim ${appProperty} to name the host by`,
+        {
+          hint: 'set CONJUR_AUTHN_LOGIN=host/<path>, or name a claim in --answers token-app-property=CLAIM',
+        },
+      )
+    default:
+      if (given !== undefined) return given
+      if (problems.length > 0) throw configError(problems)
+      return `host/${identityPath}/web`
+  }
+}
+
+function text(flag: string | boolean | undefined): string | undefined {
+  return typeof flag === 'string' && flag !== '' ? flag : undefined
+}
