@@ -1,6 +1,5 @@
 import { inspector } from '../conjur/inspect.ts'
 import type { AgentConfig } from '../config/load.ts'
-import { columns } from '../core/layout.ts'
 import { outgrownBy } from './compare.ts'
 import { nameOf } from './claims.ts'
 import type { Console } from './console.ts'
