@@ -227,9 +227,10 @@ export function printCheck(
     return exitCode
   }
   if (missing.length > 0) {
-    console.out(
-      `${columns(missing.map(({ what, cure }) => (cure === '' ? [what] : [what, cure])))}\n`,
+    const items = missing.map(
+      ({ what, cure }) => `${what}${cure === '' ? '' : `\n  hint: ${cure}`}\n`,
     )
+    console.out(items.join(''))
   }
   const { symbols } = console.errTerminal
   const sum =

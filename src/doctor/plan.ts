@@ -5,7 +5,13 @@ import { IdentityError, UsageError } from '../core/errors.ts'
 import { parseRecord } from '../core/json.ts'
 import { readPlatformToken } from '../identity/source.ts'
 import { readTokenFile } from '../identity/projected-token.ts'
-import { annotationsFor, granularities, tooWide, type Granularity } from './annotations.ts'
+import {
+  annotationsFor,
+  granularities,
+  tooWide,
+  type Annotations,
+  type Granularity,
+} from './annotations.ts'
 import { authenticatorFor, readAnswers, tokenFromAnswers, type Answers } from './answers.ts'
 import { platformCredential } from './check-token.ts'
 import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
@@ -67,7 +73,6 @@ export async function planFor(
   const variableIds = partial.groups.flatMap(({ entries }) =>
     entries.map(({ variableId }) => variableId),
   )
-  const wide = tooWide(authenticator, annotations)
   const source = textAt(token.claims, 'sub') ?? textAt(token.claims, 'oid') ?? login
   return {
     policy: {
@@ -83,24 +88,46 @@ export async function planFor(
     },
     settings,
     read: `${from} of ${source}, iss ${textAt(token.claims, 'iss') ?? 'none'}`,
-    warnings: [
-      ...(kind === undefined
-        ? findingsOf(token, authenticator.type).map(({ what, cure }) => `${what}\n  hint: ${cure}`)
-        : []),
-      ...(wide === undefined
-        ? []
-        : [
-            `${wide}\n  hint: conjur-agent policy --match ${authenticator.type === 'authn-jwt' ? 'service-account' : 'identity'} names one workload`,
-          ]),
-      ...(Object.keys(annotations).length === 0 &&
-      ['authn-jwt', 'authn-azure'].includes(authenticator.type)
-        ? [
-            'the token holds no claim to tell this workload by\n  hint: conjur-agent doctor --until token shows what it holds',
-          ]
-        : []),
-    ],
+    warnings: warningsOf({ authenticator, token, annotations, isAnswered: kind !== undefined }),
   }
 }
+
+interface Doubtful {
+  readonly authenticator: AuthenticatorName
+  readonly token: ReadToken
+  readonly annotations: Annotations
+  /** Whether the claims are answers of a person and no token's. */
+  readonly isAnswered: boolean
+}
+
+function warningsOf({
+  authenticator,
+  token,
+  annotations,
+  isAnswered,
+}: Doubtful): readonly string[] {
+  const { type } = authenticator
+  const warnings = isAnswered
+    ? []
+    : findingsOf(token, type).map(({ what, cure }) => `${what}\n  hint: ${cure}`)
+  const wide = tooWide(authenticator, annotations)
+  if (wide !== undefined) {
+    const narrower = type === 'authn-jwt' ? 'service-account' : 'identity'
+    const hint = isAnswered
+      ? `add ${type === 'authn-jwt' ? 'service-account=NAME' : 'user-assigned-identity=NAME or system-assigned-identity=OBJECT-ID'} to --answers`
+      : `conjur-agent policy --match ${narrower} names one workload`
+    warnings.push(`${wide}\n  hint: ${hint}`)
+  }
+  if (BY_ANNOTATION.includes(type) && Object.keys(annotations).length === 0) {
+    warnings.push(
+      'the token holds no claim to tell this workload by\n  hint: conjur-agent doctor --until token shows what it holds',
+    )
+  }
+  return warnings
+}
+
+/** Authenticators that refuse a host without annotations. */
+const BY_ANNOTATION: readonly string[] = ['authn-jwt', 'authn-azure', 'authn-gcp']
 
 function authenticatorOf(
   partial: PartialConfig,

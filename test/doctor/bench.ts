@@ -1,7 +1,11 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { startDevserver, type Devserver, type DevserverOptions } from '../../src/devserver/server.ts'
+import {
+  startDevserver,
+  type Devserver,
+  type DevserverOptions,
+} from '../../src/devserver/server.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
 import {
   discoveryPaths,
@@ -14,9 +18,12 @@ import {
 /** An issuer on loopback with the key of a {@link TokenMaker}. */
 export interface Issuer extends TokenMaker, AsyncDisposable {}
 
-export async function startIssuer(
-  options: TokenMakerOptions & { readonly path?: string } = {},
-): Promise<Issuer> {
+export type IssuerOptions = TokenMakerOptions & {
+  /** What stands behind host and port in `iss`; `/c7` unless given. */
+  readonly path?: string
+}
+
+export async function startIssuer(options: IssuerOptions = {}): Promise<Issuer> {
   let maker: TokenMaker | undefined
   const server = await loopbackServer((request, response) => {
     const isDiscovery = discoveryPaths(maker?.issuer ?? '').includes(request.url ?? '')
@@ -95,10 +102,10 @@ export interface Bench extends AsyncDisposable {
 }
 
 export interface BenchOptions {
-  readonly issuer?: TokenMakerOptions
+  readonly issuer?: IssuerOptions
   readonly conjur?: DevserverOptions
-  /** Values of the authenticator's own variables, by name. */
-  readonly settings?: Readonly<Record<string, string>>
+  /** Values of the authenticator's own variables, by name; undefined leaves one unset. */
+  readonly settings?: (issuer: Issuer) => Readonly<Record<string, string | undefined>>
   readonly claims?: Readonly<Record<string, unknown>>
   readonly header?: Readonly<Record<string, unknown>>
 }
@@ -109,7 +116,7 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
     issuer: issuer.issuer,
     'provider-uri': issuer.issuer.replace(/\/$/, ''),
     audience: 'conjur',
-    ...options.settings,
+    ...options.settings?.(issuer),
   }
   const conjur = await startDevserver({
     account: 'acme',
@@ -118,7 +125,9 @@ export async function startBench(options: BenchOptions = {}): Promise<Bench> {
     values: {
       ...VALUES,
       ...Object.fromEntries(
-        Object.entries(settings).map(([name, value]) => [`conjur/authn-jwt/prod/${name}`, value]),
+        Object.entries(settings).flatMap(([name, value]) =>
+          value === undefined ? [] : [[`conjur/authn-jwt/prod/${name}`, value]],
+        ),
       ),
       ...options.conjur?.values,
     },
