@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { readConfig } from '../config/load.ts'
 import { configError } from '../config/problems.ts'
 import type { Given } from '../config/sources.ts'
-import { checkGroup } from '../outputs/secret-group.ts'
+import { checkGroup } from '../outputs/check-groups.ts'
 import type { Known } from './known.ts'
 import { degraded, failed, passed, type Finding } from './report.ts'
 

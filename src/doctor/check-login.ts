@@ -3,7 +3,7 @@ import { authenticate } from '../conjur/authenticate.ts'
 import { conjurCode } from '../conjur/refusal.ts'
 import { ConjurError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
-import type { PlatformToken } from '../identity/source.ts'
+import type { Credential } from '../identity/source.ts'
 import { whoAnswered } from './check-authenticator.ts'
 import { findingsOf } from './claims.ts'
 import { skewOf, type Known, type Tools } from './known.ts'
@@ -13,7 +13,7 @@ import { inquire } from './suspects.ts'
 
 interface Asked {
   readonly config: AgentConfig
-  readonly token: PlatformToken
+  readonly credential: Credential
   readonly known: Known
   /** Sees Conjur's records; undefined where no operator's token was given. */
   readonly operator: Operator | undefined
@@ -25,7 +25,7 @@ export async function checkLogin(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
-  const { config, token } = asked
+  const { config, credential } = asked
   const { conjur } = config
   const { send, last } = remembering(tools.toConjur(conjur))
   try {
@@ -38,7 +38,7 @@ export async function checkLogin(
         timeoutMs: tools.timeoutMs,
         now: tools.now,
       },
-      token.secret,
+      credential.secret,
       signal,
     )
     const seconds = Math.round(accessToken.lifetimeMs / 1000)
@@ -62,7 +62,8 @@ async function explained(error: ConjurError, refused: Refused): Promise<Finding>
   if (error.code === 'CONJUR_FORBIDDEN') return failed(error)
   const isExpiry = error.facts['conjurCode'] === 'CONJ00016E'
   if (error.code !== 'CONJUR_UNAUTHENTICATED' || isExpiry) return failed(error)
-  const { config, token, known, reply, now, operator } = refused
+  const { config, credential, known, reply, now, operator } = refused
+  const token = credential.kind === 'jwt' ? credential : undefined
   const { authenticator, login } = config.conjur
   const first = known.reply
   const skewMs = first === undefined || first instanceof ConjurError ? undefined : skewOf(first)
@@ -70,13 +71,14 @@ async function explained(error: ConjurError, refused: Refused): Promise<Finding>
     authenticator,
     login,
     token,
-    expiresAt: token.expiresAt,
+    expiresAt: token?.expiresAt,
     byConjur: skewMs === undefined ? undefined : now + skewMs,
     authenticators: known.authenticators,
     isConjurs: known.authenticators !== undefined && reply !== undefined && isConjurs(reply),
   })
   const proven = operator === undefined ? undefined : await accused(refused, operator)
-  const [fatal] = findingsOf(token, authenticator.type).filter(({ isFatal }) => isFatal)
+  const findings = token === undefined ? [] : findingsOf(token, authenticator.type)
+  const [fatal] = findings.filter(({ isFatal }) => isFatal)
   const [culprit] = proven?.culprits ?? []
   const time = new Date(now + (skewMs ?? 0)).toISOString().slice(11, 19)
   return failed(error, {
@@ -98,11 +100,12 @@ async function explained(error: ConjurError, refused: Refused): Promise<Finding>
 
 /** What the records prove; an operator whose token is refused proves nothing, and the step before says so. */
 async function accused(
-  { config, token }: Refused,
+  { config, credential }: Refused,
   operator: Operator,
 ): Promise<Verdict | undefined> {
   const { authenticator, login } = config.conjur
   try {
+    const token = credential.kind === 'jwt' ? credential : { header: {}, claims: {} }
     return await accuse({ authenticator, login, token }, operator)
   } catch (error) {
     if (error instanceof ConjurError) return undefined

@@ -1,4 +1,4 @@
-import type { IdentityConfig } from '../config/connection.ts'
+import type { IdentityConfig } from '../config/identity.ts'
 import { IdentityError, type Facts } from '../core/errors.ts'
 import { createSource } from '../identity/create.ts'
 import type { PlatformToken } from '../identity/source.ts'
@@ -19,9 +19,12 @@ export async function checkToken(
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
   const { credential, name } = await platformCredential(identity, tools, signal)
-  if (credential.kind !== 'jwt') return [passed(`${name}, ${credential.secret.length} bytes`), {}]
+  if (credential.kind !== 'jwt') {
+    const facts = { source: name, kind: credential.kind }
+    return [passed(`${name}, ${KINDS[credential.kind]}`, facts), { credential }]
+  }
   const message = `${name}, ${describe(credential, tools.now())}`
-  const known = { token: credential }
+  const known = { credential, token: credential }
   const facts = factsOf(credential, name)
   const [first, ...others] = findingsOf(credential, authenticatorType)
   if (first === undefined) return [passed(message, facts), known]
@@ -35,6 +38,8 @@ export async function checkToken(
     known,
   ]
 }
+
+const KINDS = { 'api-key': 'an API key', 'signed-headers': 'signed headers of a request' } as const
 
 /** Asks the configured source once, within the deadline; a platform that is not ready is not waited for longer. */
 export async function platformCredential(
@@ -52,8 +57,7 @@ export async function platformCredential(
     onRetry: (error) => {
       last = error
     },
-    toPlatform: tools.toPlatform,
-    toInternet: tools.toInternet,
+    ...tools.sources,
   })
   try {
     return { credential: await source.token(signal), name: source.name }

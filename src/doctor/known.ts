@@ -5,7 +5,8 @@ import type { Authenticators } from '../conjur/inspect.ts'
 import type { HttpReply, Send } from '../core/http.ts'
 import type { ConjurError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
-import type { PlatformToken } from '../identity/source.ts'
+import type { SourceSurroundings } from '../identity/create.ts'
+import type { Credential, PlatformToken } from '../identity/source.ts'
 import type { Probe } from '../net/probe.ts'
 
 /** What the steps work with; made once, in `start.ts`. */
@@ -14,8 +15,11 @@ export interface Tools {
   readonly probe: Probe
   /** To Conjur, with the configured trust. */
   readonly toConjur: (config: PartialConfig['conjur']) => Send
-  readonly toPlatform: Send
-  readonly toInternet: Send
+  /** What an identity source needs beside time and patience. */
+  readonly sources: Pick<
+    SourceSurroundings,
+    'toPlatform' | 'toInternet' | 'toTokenProxy' | 'createToken' | 'environment'
+  >
   /** Epoch milliseconds. */
   readonly now: () => number
   /** How long one step may take. */
@@ -28,6 +32,9 @@ export interface Tools {
 export interface Known {
   readonly partial?: PartialConfig
   readonly config?: AgentConfig
+  /** What is shown to Conjur: a platform token nearly always. */
+  readonly credential?: Credential
+  /** The same, where it is one. */
   readonly token?: PlatformToken
   /** By host name. */
   readonly addresses?: ReadonlyMap<string, readonly string[]>

@@ -99,6 +99,8 @@ function issuer({ authenticator, token }: Accused, setting: Setting): readonly C
   const iss = textAt(token.claims, 'iss') ?? ''
   const provider = setting('provider-uri')
   const isAzure = authenticator.type === 'authn-azure'
+  // The others do not compare iss at all, or with a fixed one.
+  if (!isAzure && authenticator.type !== 'authn-jwt') return []
   const name = isAzure || setting('issuer') === undefined ? 'provider-uri' : 'issuer'
   const expected = isAzure
     ? provider === undefined

@@ -7,7 +7,7 @@ import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { nearest } from '../core/nearest.ts'
 import { terminalFor } from '../core/terminal.ts'
-import { checkGroup } from '../outputs/secret-group.ts'
+import { checkGroup } from '../outputs/check-groups.ts'
 import { checkPolicy, printCheck } from './check-policy.ts'
 import { platformCredential } from './check-token.ts'
 import { textAt } from './claims.ts'
@@ -117,19 +117,24 @@ async function printRbac(
 ): Promise<number> {
   if (read.problems.some(({ place }) => place !== 'not set')) throw configError(read.problems)
   const { environment } = tools.given
+  const { source } = read.partial.identity
+  const request = source.kind === 'token-request' ? source.request : undefined
   const token = await claimsOf(read.partial, tools, signal)
   const namespace =
     textOf(flags['namespace']) ??
+    request?.namespace ??
     textOf(environment['MY_POD_NAMESPACE']) ??
     textAt(token, 'kubernetes.io/namespace')
   const serviceAccount =
-    textOf(flags['service-account']) ?? textAt(token, 'kubernetes.io/serviceaccount/name')
+    textOf(flags['service-account']) ??
+    request?.serviceAccount ??
+    textAt(token, 'kubernetes.io/serviceaccount/name')
   if (namespace === undefined || serviceAccount === undefined) {
     throw new UsageError('USAGE', 'there is no service-account token to read the names from', {
       hint: 'conjur-agent rbac --namespace NAME --service-account NAME',
     })
   }
-  console.out(rbac({ namespace, serviceAccount, tokenRequest: false, secrets: [] }))
+  console.out(rbac({ namespace, serviceAccount, tokenRequest: request !== undefined, secrets: [] }))
   return 0
 }
 

@@ -1,12 +1,13 @@
+import type { Authenticator } from '../conjur/address.ts'
 import { ConjurError } from '../core/errors.ts'
-import { nameOf, type AuthenticatorName } from './claims.ts'
+import { nameOf } from './claims.ts'
 import type { Operator } from './operator.ts'
 import { degraded, failed, type Finding } from './report.ts'
 
 /** Adds what the authenticator says of itself: the status route needs a token that may read it. */
 export async function withStatus(
   finding: Finding,
-  authenticator: AuthenticatorName & { readonly type: 'authn-jwt' | 'authn-azure' },
+  authenticator: Authenticator,
   { records }: Operator,
 ): Promise<Finding> {
   const name = nameOf(authenticator)

@@ -40,8 +40,8 @@ export const steps: readonly Step[] = [
       const identity = partial?.identity
       if (authenticator === undefined || identity === undefined)
         return no('no authenticator is configured')
-      // Workload identity has several settings of its own; without one of them there is nothing to ask.
-      if (config === undefined && identity.source.kind === 'azure-workload-identity') {
+      // With other problems about, only a source that is whole in itself can be asked.
+      if (config === undefined && !WHOLE.includes(identity.source.kind)) {
         return no('no usable configuration')
       }
       return checkToken({ identity, authenticatorType: authenticator.type }, tools, signal)
@@ -90,12 +90,12 @@ export const steps: readonly Step[] = [
   {
     id: 'login',
     run(known, tools, signal) {
-      const { config, token, isTrusted } = known
+      const { config, credential, isTrusted } = known
       if (config === undefined) return no('no usable configuration')
-      if (token === undefined) return no('no platform token')
+      if (credential === undefined) return no('no platform token')
       if (isTrusted !== true) return no('no trusted connection')
       const operator = operatorOf(known, tools, signal)
-      return checkLogin({ config, token, known, operator }, tools, signal)
+      return checkLogin({ config, credential, known, operator }, tools, signal)
     },
   },
   {
@@ -122,6 +122,9 @@ export const steps: readonly Step[] = [
       partial === undefined ? no('no configuration') : [checkVolume(partial), nothing],
   },
 ]
+
+/** Sources that a path or nothing at all describes. */
+const WHOLE: readonly string[] = ['projected-token', 'azure-imds']
 
 function no(why: string): [Finding, Known] {
   return [skipped(why), nothing]

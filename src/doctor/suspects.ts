@@ -7,7 +7,8 @@ import type { Suspect } from './report.ts'
 export interface Evidence {
   readonly authenticator: AuthenticatorName
   readonly login: string | undefined
-  readonly token: ReadToken
+  /** Undefined where the authenticator takes no token. */
+  readonly token: ReadToken | undefined
   /** Epoch milliseconds. */
   readonly expiresAt: number | undefined
   /** Conjur's clock in epoch milliseconds; undefined where no reply told it. */
@@ -36,7 +37,8 @@ export function inquire(evidence: Evidence): Inquiry {
   if (byConjur !== undefined && expiresAt !== undefined && expiresAt > byConjur) {
     ruledOut.push('expired token')
   }
-  if (byConjur !== undefined && isInForce(evidence.token, byConjur)) ruledOut.push('clock')
+  if (byConjur !== undefined && evidence.token !== undefined && isInForce(evidence.token, byConjur))
+    ruledOut.push('clock')
   if (authenticators?.enabled.includes(name) === true) ruledOut.push('disabled authenticator')
   else
     left.push({
@@ -50,7 +52,7 @@ export function inquire(evidence: Evidence): Inquiry {
 }
 
 function unfit({ authenticator, token }: Evidence): readonly Suspect[] {
-  return findingsOf(token, authenticator.type)
+  return (token === undefined ? [] : findingsOf(token, authenticator.type))
     .filter(({ isFatal }) => isFatal)
     .map(({ what }) => ({ what: `the token itself: ${what}` }))
 }
@@ -69,7 +71,7 @@ function encodedLogin({ login }: Evidence): readonly Suspect[] {
 }
 
 function annotations({ authenticator, token }: Evidence): readonly Suspect[] {
-  const named = Object.entries(annotationsFor(authenticator, token))
+  const named = Object.entries(token === undefined ? {} : annotationsFor(authenticator, token))
   if (named.length === 0) return []
   const prefix =
     authenticator.type === 'authn-jwt' ? `${nameOf(authenticator)}/` : `${authenticator.type}/`
@@ -94,11 +96,17 @@ function host({ login }: Evidence): Suspect {
 
 function keys({ authenticator, token }: Evidence): Suspect {
   const name = nameOf(authenticator)
-  const iss = textAt(token.claims, 'iss') ?? 'none'
-  return {
-    what:
-      authenticator.type === 'authn-azure'
-        ? `provider-uri of ${name} is not iss "${iss}", or Conjur cannot reach it`
-        : `keys, issuer or audience of ${name}: iss "${iss}"`,
+  const iss = textAt(token?.claims ?? {}, 'iss') ?? 'none'
+  switch (authenticator.type) {
+    case 'authn-azure':
+      return { what: `provider-uri of ${name} is not iss "${iss}", or Conjur cannot reach it` }
+    case 'authn-iam':
+      return {
+        what: 'the login does not end in /<AWS account>/<role name>, or AWS refuses the signature',
+      }
+    case 'authn':
+      return { what: 'the API key is another one, or its file holds a line feed at the end' }
+    default:
+      return { what: `keys, issuer or audience of ${name}: iss "${iss}"` }
   }
 }

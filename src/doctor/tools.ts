@@ -2,6 +2,8 @@ import type { PartialConfig } from '../config/load.ts'
 import { ConfigError } from '../core/errors.ts'
 import type { Given } from '../config/sources.ts'
 import type { Secret } from '../core/secret.ts'
+import { readTokenProxyCa } from '../identity/token-proxy.ts'
+import { createTokenWith } from '../kubernetes/token-request.ts'
 import { probe } from '../net/probe.ts'
 import { createSender, type Sender } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
@@ -20,27 +22,42 @@ export function createTools({ given, timeoutMs, operatorToken }: Wanted): {
   readonly tools: Tools
   readonly close: () => Promise<void>
 } {
-  const conjurs: Sender[] = []
   const toPlatform = createSender({ connectTimeoutMs: Math.min(timeoutMs, 2000) })
   const toInternet = createSender({ connectTimeoutMs: timeoutMs })
+  const senders: Sender[] = [toPlatform, toInternet]
   let toConjur: Sender | undefined
   return {
     tools: {
       given,
       probe,
       toConjur(conjur: PartialConfig['conjur']) {
-        toConjur ??= createSender({ ca: () => readCa(conjur.ca), connectTimeoutMs: timeoutMs })
-        conjurs.push(toConjur)
+        if (toConjur === undefined) {
+          toConjur = createSender({ ca: () => readCa(conjur.ca), connectTimeoutMs: timeoutMs })
+          senders.push(toConjur)
+        }
         return toConjur.send
       },
-      toPlatform: toPlatform.send,
-      toInternet: toInternet.send,
+      sources: {
+        toPlatform: toPlatform.send,
+        toInternet: toInternet.send,
+        toTokenProxy(proxy) {
+          const sender = createSender({
+            ca: () => readTokenProxyCa(proxy.ca),
+            serverName: proxy.serverName,
+            connectTimeoutMs: timeoutMs,
+          })
+          senders.push(sender)
+          return sender.send
+        },
+        createToken: createTokenWith(),
+        environment: given.environment,
+      },
       now: () => Date.now(),
       timeoutMs,
       operatorToken,
     },
     async close() {
-      await Promise.all([...conjurs, toPlatform, toInternet].map((sender) => sender.close()))
+      await Promise.all(senders.map((sender) => sender.close()))
     },
   }
 }
