@@ -94,11 +94,11 @@ export interface Bench extends AsyncDisposable {
   /** What makes it work. */
   readonly environment: Environment
   /** Writes another platform token. */
-  present(token: string): void
+  readonly present: (token: string) => void
   /** A file of the bench's own. */
-  file(name: string, text: string): string
+  readonly file: (name: string, text: string) => string
   /** An access token of the administrator, in a file. */
-  operatorToken(): Promise<string>
+  readonly operatorToken: () => Promise<string>
 }
 
 export interface BenchOptions {
