@@ -1,11 +1,7 @@
 import { problemOf, type Problem } from './problems.ts'
 
 /** A source of an Azure token. */
-export type AzureSource =
-  | 'azure-workload-identity'
-  | 'azure-app-service'
-  | 'azure-arc'
-  | 'azure-imds'
+type AzureSource = 'azure-workload-identity' | 'azure-app-service' | 'azure-arc' | 'azure-imds'
 
 /** Which source the environment names and by which variables, or what stands in the way. */
 export type Selection =

@@ -11,7 +11,7 @@ export interface ManagedIdentity {
   readonly selector: AzureSelector | undefined
 }
 
-export interface AzureSelector {
+interface AzureSelector {
   readonly kind: 'clientId' | 'objectId' | 'resourceId'
   readonly value: string
 }
@@ -32,7 +32,7 @@ export interface WorkloadIdentity {
 }
 
 /** What takes Azure's token request in place of the authority host, and whom to trust there. */
-export interface TokenProxy {
+interface TokenProxy {
   readonly url: URL
   readonly serverName: string | undefined
   readonly ca: { readonly pem: string } | { readonly file: string } | undefined

@@ -11,7 +11,7 @@ import { readPlatformToken, type IdentitySource, type PlatformToken } from './so
  * How the client proves itself. A federated assertion, such as a projected service-account token,
  * needs no stored secret and is preferred; both files are read at each request.
  */
-export type ClientProof =
+type ClientProof =
   | { readonly kind: 'assertion'; readonly file: string }
   | { readonly kind: 'secret'; readonly file: string }
 

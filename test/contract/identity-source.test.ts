@@ -143,7 +143,11 @@ describe.each(rigMakers.filter(({ over }) => over !== 'no network'))(
 
       const error = await failure()
 
-      expect(error).toMatchObject({ code: 'IDENTITY_REFUSED', retryable: false })
+      expect(error).toMatchObject({
+        code: 'IDENTITY_REFUSED',
+        message: expect.stringContaining('answers 307, a redirect, which is never followed'),
+        retryable: false,
+      })
       expect(platform.requests.map((request) => request.host)).toEqual([host])
     })
   },

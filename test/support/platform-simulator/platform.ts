@@ -60,7 +60,7 @@ export type Fault =
   | 'slow'
 
 /** A fault, once, so many times, or for so long by the injected clock. */
-export type Step =
+type Step =
   | Fault
   | { readonly fault: Fault; readonly times: number }
   | { readonly fault: Fault; readonly forMs: number }
