@@ -21,6 +21,7 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'run':
     case 'init':
     case 'sidecar':
+    case 'exec':
       return (await import('./agent/start.ts')).start
     case 'inject':
     case 'injector':

@@ -7,6 +7,8 @@ import { jittered, renewalAgeMs, retryDelayMs } from './schedule.ts'
 import type { Wake } from './wake.ts'
 
 export interface LoopOptions {
+  /** What an earlier pass learnt; without it values are read at once. */
+  readonly memory?: Memory
   /** Undefined: values are read once, until that succeeds. */
   readonly refreshIntervalMs: number | undefined
   readonly retryIntervalMs: number
@@ -54,8 +56,11 @@ export async function loop(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = stages
-  let memory = emptyMemory
-  let valuesAt: number | undefined = clock.monotonic()
+  let memory = options.memory ?? emptyMemory
+  let valuesAt =
+    options.memory === undefined
+      ? clock.monotonic()
+      : nextValues(memory, options, clock.monotonic())
   let renewalAgeOf: { held: Memory['held']; ageMs: number } | undefined
   let retry: { at: number; attempt: number; error: AgentError; task: Task } | undefined
 

@@ -1,6 +1,6 @@
 import type { AgentError } from '../core/errors.ts'
 import { cycle, type Report, type Stages } from './cycle.ts'
-import { emptyMemory } from './memory.ts'
+import { emptyMemory, type Memory } from './memory.ts'
 import { retryDelayMs } from './schedule.ts'
 
 export interface OnceOptions {
@@ -26,14 +26,14 @@ export interface Retry {
 const CAP_MS = 30_000
 
 /**
- * Passes until one has published everything that is required. Rejects with the AgentError of the
+ * Passes until one has published everything that is required, and yields what is known then. Rejects with the AgentError of the
  * last pass: at once where trying again cannot help, since the platform starts an init container anew.
  */
 export async function once(
   stages: Stages,
   options: OnceOptions,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Memory> {
   const limit = options.retryIntervalMs === 0 ? 0 : options.retryCountLimit
   let memory = emptyMemory
   for (let attempt = 1; ; attempt++) {
@@ -43,7 +43,7 @@ export async function once(
     const again = error !== undefined && error.retryable && (limit < 0 || attempt <= limit)
     if (error === undefined || !again) {
       options.onPass(report, undefined)
-      if (error === undefined) return
+      if (error === undefined) return memory
       throw error
     }
     const waitMs = retryDelayMs({

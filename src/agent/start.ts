@@ -20,6 +20,7 @@ const LAST_MOMENT_MS = 800
 
 /** Runs the agent: settings → pieces → passes; signals in, exit code out. Throws what a report can show. */
 export async function start(invocation: Invocation): Promise<number> {
+  const { flags } = invocation
   const loaded = await load(invocation)
   const { config } = loaded
   const log = createLogger({
@@ -27,16 +28,20 @@ export async function start(invocation: Invocation): Promise<number> {
     destination: process.stderr,
     pretty: process.stderr.isTTY,
   })
+  if (invocation.command === 'exec') {
+    const { execute } = await import('./exec.ts')
+    return execute({ ...loaded, log, command: invocation.positionals, flags, onSignal })
+  }
   const stop = new AbortController()
   let signalNumber = 0
-  const onSignal = (number: number) => () => {
+  const onEnd = (number: number) => () => {
     signalNumber = number
     stop.abort(new Error('asked to end'))
     const code = config.mode === 'sidecar' ? 0 : 128 + number
     setTimeout(() => process.exit(code), LAST_MOMENT_MS).unref()
   }
-  process.once('SIGTERM', onSignal(15))
-  process.once('SIGINT', onSignal(2))
+  process.once('SIGTERM', onEnd(15))
+  process.once('SIGINT', onEnd(2))
   try {
     if (config.mode === 'sidecar') {
       await keepFresh(invocation, { ...loaded, log }, stop.signal)
@@ -51,8 +56,30 @@ export async function start(invocation: Invocation): Promise<number> {
   }
 }
 
+/** Signals that a child is to get in the agent's place. */
+const PASSED_ON: readonly NodeJS.Signals[] = [
+  'SIGTERM',
+  'SIGINT',
+  'SIGHUP',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGWINCH',
+]
+
+function onSignal(handler: (name: NodeJS.Signals) => void): void {
+  for (const name of PASSED_ON) process.on(name, () => handler(name))
+}
+
 /** A sub-command beats every setting; `run` leaves the mode to them. */
-const modes = ['init', 'sidecar'] as const
+const modes: Readonly<Record<string, AgentConfig['mode']>> = {
+  init: 'init',
+  sidecar: 'sidecar',
+  exec: 'sidecar',
+}
+
+/** Flags of commands that are no settings. */
+const OWN_FLAGS: readonly string[] = ['on-change', 'prefix', 'case', 'once']
 
 interface Loaded {
   readonly config: AgentConfig
@@ -66,10 +93,11 @@ interface Run extends Loaded {
 }
 
 async function load({ command, flags, environment }: Invocation): Promise<Loaded> {
-  const given = await readGiven({ flags, environment })
+  const settingFlags = Object.entries(flags).filter(([name]) => !OWN_FLAGS.includes(name))
+  const given = await readGiven({ flags: Object.fromEntries(settingFlags), environment })
   const config = await loadConfig({
     ...given,
-    mode: modes.find((mode) => mode === command),
+    mode: modes[command],
     templateExists: existsSync,
     checkGroup,
   })

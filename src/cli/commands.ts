@@ -46,6 +46,24 @@ export const commands = {
     flags: {},
     settings: true,
   },
+  exec: {
+    summary: 'Runs a program with the values in its environment and keeps them fresh.',
+    examples: [
+      ['conjur-agent exec -- /bin/app --port 80', 'DB_PASSWORD and so on are set'],
+      ['conjur-agent exec --once -- ./migrate', 'for a Job: never started anew'],
+    ],
+    flags: {
+      'on-change': {
+        value: 'WHAT',
+        help: 'restart (default), nothing, or a signal such as SIGHUP',
+      },
+      prefix: { value: 'TEXT', help: 'put before every name' },
+      case: { value: 'CASE', help: 'upper (default): db-password is DB_PASSWORD; or keep' },
+      once: { help: 'read the values once' },
+    },
+    settings: true,
+    positionals: '-- COMMAND [ARG ...]',
+  },
   inject: {
     summary: 'Adds the agent to manifests as the webhook would, or finds pods it missed.',
     examples: [

@@ -22,7 +22,7 @@ export async function help({ command, positionals }: Invocation): Promise<number
 
 /** The rows of the overview, by what a reader wants to do. */
 const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]])[] = [
-  ['Run', [['init, sidecar', 'one pass; until SIGTERM']]],
+  ['Run', [['init, sidecar, exec', "one pass; until SIGTERM; as a child's environment"]]],
   [
     'Look',
     [

@@ -63,7 +63,7 @@ const nothing: GroupDecision = { files: new Map(), keep: [], gone: [], values: n
 
 function resolve(entry: Entry, { values, unknown }: Snapshot): Resolved {
   const value = values.get(entry.variableId)
-  if (value !== undefined) return { entry, state: 'value', ...decode(entry, value) }
+  if (value !== undefined) return { entry, state: 'value', ...decodeValue(entry, value) }
   if (unknown.has(entry.variableId)) return { entry, state: 'unknown' }
   return withoutValue(entry)
 }
@@ -74,7 +74,11 @@ function withoutValue(entry: Entry): Resolved {
     : { entry, state: 'value', value: new Secret(entry.default) }
 }
 
-function decode({ alias, contentType }: Entry, value: Secret): { value: Secret; note?: string } {
+/** A value as the application gets it: of content type base64 the bytes that the text stands for. */
+export function decodeValue(
+  { alias, contentType }: Entry,
+  value: Secret,
+): { value: Secret; note?: string } {
   if (contentType === 'text') return { value }
   const bytes = decodeBase64(value)
   return bytes === undefined
