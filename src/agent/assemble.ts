@@ -9,6 +9,8 @@ import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
 import { createSender } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
+import { createReloader, type Reloaded, type Reloader } from '../outputs/reload.ts'
+import { groupPaths } from '../outputs/secret-group.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
 import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
@@ -23,11 +25,14 @@ export interface Surroundings {
   readonly identityRetry: (reason: IdentityError, waitMs: number) => void
   /** The same Send, watched under a name. */
   readonly measured: (operation: string, send: Send) => Send
+  readonly reloaded: (reloaded: Reloaded) => void
 }
 
 /** The pieces of one configuration, put together, and how to let go of their connections. */
 export interface Assembly {
   readonly stages: Stages
+  /** Tells applications of changes. */
+  readonly reloader: Reloader
   readonly close: () => Promise<void>
 }
 
@@ -95,6 +100,17 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
       removeDeleted: config.removeDeleted,
       clock: surroundings.clock,
     },
+    reloader: createReloader({
+      groups: config.groups.map((group) => ({
+        name: group.name,
+        files: groupPaths(group),
+        actions: group.reload ?? [],
+      })),
+      intervalMs: config.reloadIntervalMs,
+      send: surroundings.measured('reload', toPlatform.send),
+      clock: surroundings.clock,
+      onReloaded: surroundings.reloaded,
+    }),
     async close() {
       await Promise.all(senders.map((sender) => sender.close()))
     },

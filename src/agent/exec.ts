@@ -68,6 +68,7 @@ export async function execute(options: ExecOptions): Promise<number> {
     environment,
     identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
     measured: (operation, send) => observer.measured(operation, send),
+    reloaded: (reloaded) => observer.reloaded(reloaded),
   })
   const stages = { ...assembly.stages, outputs: [values] }
   try {

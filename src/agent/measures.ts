@@ -9,6 +9,7 @@ export interface Measures {
     readonly status: string
     readonly seconds: number
   }): void
+  reloaded(about: { readonly result: 'done' | 'absent' | 'failed' }): void
   text(): string
 }
 
@@ -51,6 +52,11 @@ export function createMeasures(info: { version: string; mode: string }): Measure
   const publishes = metrics.counter({
     name: 'conjur_agent_publishes_total',
     help: 'Changes written, by output.',
+  })
+  const reloads = metrics.counter({
+    name: 'conjur_agent_reloads_total',
+    help: 'Applications told of a change, by result.',
+    series: ['done', 'absent', 'failed'].map((result) => ({ result })),
   })
   const lastSuccess = metrics.gauge({
     name: 'conjur_agent_last_success_timestamp_seconds',
@@ -98,6 +104,9 @@ export function createMeasures(info: { version: string; mode: string }): Measure
     },
     requested({ operation, status, seconds }) {
       durations.observe(seconds, { operation, status })
+    },
+    reloaded({ result }) {
+      reloads.add({ result })
     },
     text: () => metrics.text(),
   }

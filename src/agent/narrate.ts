@@ -2,6 +2,7 @@ import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
 import type { AgentError, IdentityError } from '../core/errors.ts'
 import type { Published } from '../outputs/output.ts'
+import type { Reloaded } from '../outputs/reload.ts'
 import type { Report } from './cycle.ts'
 import type { NextPass } from './loop.ts'
 
@@ -10,6 +11,7 @@ export interface Narrator {
   started(config: AgentConfig): void
   passed(report: Report, next: Pick<NextPass, 'retry'>): void
   identityRetry(reason: IdentityError, waitMs: number): void
+  reloaded(reloaded: Reloaded): void
 }
 
 export function narrator(log: Logger): Narrator {
@@ -59,6 +61,10 @@ export function narrator(log: Logger): Narrator {
     identityRetry(reason, waitMs) {
       const line = `${reason.message}; again in ${(waitMs / 1000).toFixed(1)} s`
       log.warn({ ...factsOf(reason), waitMs: Math.round(waitMs) }, line)
+    },
+    reloaded({ group, kind, result, what }) {
+      const level = result === 'failed' ? 'warn' : 'info'
+      log[level]({ code: 'RELOAD', group, kind, result }, `told the application: ${what}`)
     },
   }
 }

@@ -3,10 +3,12 @@ import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
-import type { IdentityError } from '../core/errors.ts'
+import { AgentError, type IdentityError } from '../core/errors.ts'
 import type { HttpRequest, Send } from '../core/http.ts'
 import { SendFailure } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
+import type { Reloaded } from '../outputs/reload.ts'
+import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
 import { remove, writeNewFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
@@ -20,6 +22,7 @@ import { firstStatus, nextStatus } from './status.ts'
 export interface Observer {
   passed(report: Report, next: NextPass): void
   identityRetry(reason: IdentityError, waitMs: number): void
+  reloaded(reloaded: Reloaded): void
   /** The same Send, its requests counted and timed under a name. */
   measured(operation: string, send: Send): Send
   /** Opens the status server; a port that cannot be had is a warning. `refresh` is what POST /refresh does. */
@@ -38,6 +41,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   const tell = narrator(log)
   const measures = createMeasures({ version, mode: config.mode })
   let status = firstStatus(config.mode, clock.now())
+  const incumbent = statusFiles(config.statusDirectory)
   let server: { close(): Promise<void> } | undefined
   tell.started(config)
   return {
@@ -54,8 +58,13 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
             : clock.now() + held.token.lifetimeMs - elapsedSince(held.received, clock),
       })
       writeStatus(config.statusDirectory, status, log)
+      if (isProvided(report)) noteProvided(incumbent, report, log)
     },
     identityRetry: (reason, waitMs) => tell.identityRetry(reason, waitMs),
+    reloaded(reloaded) {
+      tell.reloaded(reloaded)
+      measures.reloaded(reloaded)
+    },
     measured: (operation, send) => async (request) => {
       const started = clock.monotonic()
       const done = (result: string): void =>
@@ -85,6 +94,26 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
     async close() {
       await server?.close()
     },
+  }
+}
+
+/** Whether a pass left everything published that was asked for. */
+function isProvided({ error, outputErrors, published }: Report): boolean {
+  const files = published.filter(({ kind }) => kind !== 'token')
+  const isWhole = files.every((file) => file.state !== 'missing' && file.error === undefined)
+  return error === undefined && outputErrors.length === 0 && files.length > 0 && isWhole
+}
+
+/** Keeps the incumbent's status files; where they cannot be written the secrets go on. */
+function noteProvided(files: StatusFiles, { published }: Report, log: Logger): void {
+  const changed = published.some(
+    ({ kind, state }) => kind !== 'token' && (state === 'written' || state === 'removed'),
+  )
+  try {
+    files.provided({ changed })
+  } catch (error) {
+    if (!(error instanceof AgentError)) throw error
+    log.debug({ code: 'STATUS_FILES', why: error.message }, 'the status files could not be written')
   }
 }
 

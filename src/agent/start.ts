@@ -169,7 +169,10 @@ async function untilChanged(
         renewAfterMs: config.conjur.renewAfterMs,
         random: Math.random,
         unmet: unmetOf(config),
-        onPass: (report, facts) => observer.passed(report, facts),
+        onPass: (report, facts) => {
+          observer.passed(report, facts)
+          assembly.reloader.published(report.published, either)
+        },
         wake,
       },
       either,
@@ -236,5 +239,6 @@ function surroundings(
     environment,
     identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
     measured: (operation, send) => observer.measured(operation, send),
+    reloaded: (reloaded) => observer.reloaded(reloaded),
   }
 }

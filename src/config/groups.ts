@@ -1,4 +1,5 @@
 import { problemOf, type Note, type Problem } from './problems.ts'
+import { parseReload, type ReloadAction } from './reload.ts'
 import { parseSecretList, type Entry } from './secret-list.ts'
 import { groupSettings, type GroupField } from './settings.ts'
 import type { Raw } from './sources.ts'
@@ -15,6 +16,8 @@ export interface SecretGroup {
   /** Permission bits of the file. */
   readonly mode: number
   readonly template?: { readonly text: string } | { readonly file: string }
+  /** What is done when the group's files have changed. */
+  readonly reload?: readonly ReloadAction[]
 }
 
 const formats = ['yaml', 'json', 'dotenv', 'bash', 'properties', 'plain', 'template'] as const
@@ -108,6 +111,7 @@ async function readGroup(
       format,
       mode,
       ...(template === undefined ? {} : { template }),
+      ...(fields.has('reload') ? { reload: readReload(fields, problems) } : {}),
     },
   }
 }
@@ -171,6 +175,27 @@ function readTemplate(
     )
   }
   return undefined
+}
+
+function readReload(fields: Fields, problems: Problem[]): readonly ReloadAction[] {
+  const [raw] = fields.get('reload') ?? []
+  if (raw === undefined) return []
+  const lines = Array.isArray(raw.value) ? raw.value : [raw.value]
+  const actions = parseReload(lines.map(String).join('\n'))
+  if (typeof actions === 'string') {
+    problems.push(problemOf(raw, actions))
+    return []
+  }
+  // What runs in the agent's container reaches the platform token: not for a pod to say (P8).
+  if (raw.from === 'annotation' && actions.some(({ kind }) => kind === 'exec')) {
+    problems.push(
+      problemOf(
+        raw,
+        `holds exec, which no annotation may; set ${groupSettings.reload.env}__<GROUP>`,
+      ),
+    )
+  }
+  return actions
 }
 
 interface PathContext {

@@ -38,6 +38,7 @@ export interface AgentConfig {
   }
   /** Undefined: values are read once. */
   readonly refreshIntervalMs: number | undefined
+  readonly reloadIntervalMs: number
   readonly retry: { readonly countLimit: number; readonly intervalMs: number }
   readonly removeDeleted: boolean
   readonly statusDirectory: string
@@ -146,6 +147,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
       encoding: take(settings.tokenEncoding),
     },
     refreshIntervalMs: refresh,
+    reloadIntervalMs: take(settings.reloadInterval),
     retry: {
       countLimit: take(settings.retryCountLimit),
       intervalMs: take(settings.retryIntervalSec) * 1000,

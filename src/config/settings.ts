@@ -357,6 +357,14 @@ export const settings = {
     help: 'Whether a value that Conjur withdraws, said twice, leaves its file.',
     parse: boolean,
   }),
+  reloadInterval: setting({
+    env: 'CONJUR_RELOAD_INTERVAL',
+    annotation: 'reload-interval',
+    default: '10s',
+    example: '1m',
+    help: 'An application is told of changes at most once in this time.',
+    parse: duration,
+  }),
   idle: setting({
     env: 'CONJUR_IDLE',
     annotation: 'idle',
@@ -488,6 +496,12 @@ export const groupSettings = {
     annotation: 'secret-file-template',
     help: 'A Go template; needs format template.',
     example: '{{ secret "password" }}',
+  },
+  reload: {
+    env: 'CONJUR_RELOAD',
+    annotation: 'reload',
+    help: 'What to do when its files changed, one a line: signal HUP nginx, signal HUP /run/app.pid, post http://127.0.0.1:8080/reload, touch /path, exec ["/bin/x"] (no annotation).',
+    example: 'signal HUP nginx',
   },
 } as const satisfies Record<
   string,

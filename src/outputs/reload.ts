@@ -5,7 +5,18 @@ import type { Send } from '../core/http.ts'
 import { findProcesses, readPidFile } from './find-process.ts'
 import type { Published } from './output.ts'
 import { errorNumber } from './output-failure.ts'
-import type { ReloadAction } from './reload-action.ts'
+
+/** One way to tell an application that its files have changed. */
+export type ReloadAction =
+  | {
+      readonly kind: 'signal'
+      readonly signal: NodeJS.Signals
+      /** A process name, or the absolute path of a file that holds a process id. */
+      readonly target: string
+    }
+  | { readonly kind: 'post'; readonly url: URL }
+  | { readonly kind: 'touch'; readonly path: string }
+  | { readonly kind: 'exec'; readonly command: readonly [string, ...string[]] }
 
 /** A group whose application wants to be told. */
 export interface ReloadGroup {

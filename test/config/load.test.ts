@@ -306,6 +306,11 @@ test.each([
     '"r--r--r--" keeps the owner from reading and writing; begin with rw',
   ],
   ['conjur.org/secret-file-permissions.db="0999"', '"0999" is not like rw-r-----'],
+  ['conjur.org/reload.db="restart"', '"restart" is none of signal, post, touch and exec'],
+  [
+    'conjur.org/reload.db="exec [\\"/bin/x\\"]"',
+    'holds exec, which no annotation may; set CONJUR_RELOAD__<GROUP>',
+  ],
   [
     'conjur.org/secret-file-format.nothing="json"',
     'sets a group without a list; add conjur.org/conjur-secrets.nothing',

@@ -51,6 +51,30 @@ test('a value that is rotated in Conjur arrives in the file', async () => {
   await stop(agent)
 })
 
+test("an application is told of a change, by the incumbent's status files too", async () => {
+  bench = await workbench()
+  const status = join(bench.secrets, '..', 'status')
+  await mkdir(status, { recursive: true })
+  const told = join(status, 'reload')
+  const agent = await published({
+    ...QUICK,
+    CONJUR_STATUS_DIRECTORY: status,
+    CONJUR_RELOAD__DB: `touch ${told}`,
+    CONJUR_RELOAD_INTERVAL: '1s',
+  })
+  await eventually(() => expect(existsSync(join(status, 'CONJUR_SECRETS_PROVIDED'))).toBe(true))
+  await eventually(() => expect(existsSync(told)).toBe(true))
+  const isUpdatedAtOnce = existsSync(join(status, 'CONJUR_SECRETS_UPDATED'))
+  await rm(told)
+
+  bench.conjur.setValue('apps/db-password', 'rotated')
+  await eventually(() => expect(existsSync(join(status, 'CONJUR_SECRETS_UPDATED'))).toBe(true))
+  await eventually(() => expect(existsSync(told)).toBe(true))
+
+  expect(isUpdatedAtOnce).toBe(false)
+  await stop(agent)
+})
+
 test('SIGHUP reads the values now', async () => {
   bench = await workbench()
   const agent = await published({ CONJUR_SECRETS_REFRESH_INTERVAL: '1h' })
