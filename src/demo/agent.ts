@@ -30,7 +30,7 @@ export interface Agent {
 export type LogLine = Readonly<Record<string, unknown>>
 
 /** The part of a status document that is shown. */
-export interface Status {
+interface Status {
   readonly kinds: ReadonlyMap<string, Kind>
   /** Epoch milliseconds; undefined if there is no access token. */
   readonly expiresAt: number | undefined

@@ -204,6 +204,7 @@ function generationOf({ apiKey, user, password }: Values): Generation {
 
 function requireWhole(reader: Reader, step: string): ReturnType<Reader['tally']> {
   const tally = reader.tally()
+  if (tally.reads === 0) throw new StepFailed(step, 'no reader found a set to read')
   if (tally.torn + tally.mixed > 0) {
     throw new StepFailed(
       step,

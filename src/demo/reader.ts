@@ -10,7 +10,7 @@ export type Generation = Readonly<Record<string, string | Readonly<Record<string
 export type Finding = 'whole' | 'torn' | 'mixed'
 
 /** What a reader has counted so far. */
-export interface Tally {
+interface Tally {
   readonly reads: number
   /** Reads with a file that never looked so in any set. */
   readonly torn: number
