@@ -1,5 +1,6 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { parseRecord } from '../core/json.ts'
 import { firstSet, startAgent, type Agent, type LogLine } from './agent.ts'
 import { AUDIENCE, HOST, REVOKE_API_KEY, someValue, type Values } from './policy.ts'
 import { readToken, startReader, tokenExpiry, type Generation, type Reader } from './reader.ts'
@@ -99,11 +100,11 @@ async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> 
     'waiting for the new value',
     agent.until({
       step: 'publish',
-      otherwise: 'db.json did not change',
+      otherwise: 'db.json does not hold the new value',
       withinMs: 10_000,
-      look() {
+      async look() {
         const now = lookAt(agent.secrets)
-        return isSame('db.json', before, now) ? undefined : now
+        return (await holds(agent.secrets, values.password)) ? now : undefined
       },
     }),
   )
@@ -117,17 +118,38 @@ async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> 
   return values
 }
 
-async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Promise<void> {
-  const { conjur, screen, signal } = stage
-  const { renewsAt: dueAt, lifeMs, expiresAt: endsAt = 0 } = agent.status()
-  if (dueAt === undefined) throw new StepFailed('renew', 'the agent names no time of renewal')
-  const expiresAt = tokenExpiry(await readToken(agent.secrets)) ?? 0
-  const before = lookAt(agent.secrets)
-  await screen.waiting(
+/** Conjur is away when the access token must be renewed, and comes back while the old one still lives. */
+async function renewThroughOutage(playing: Playing): Promise<void> {
+  const { stage, agent } = playing
+  const { renewsAt, expiresAt, lifeMs } = agent.status()
+  if (renewsAt === undefined || expiresAt === undefined) {
+    throw new StepFailed('renew', 'the agent names no time of renewal')
+  }
+  const before: Before = {
+    look: lookAt(agent.secrets),
+    tokenEndsAt: tokenExpiry(await readToken(agent.secrets)) ?? 0,
+  }
+  await stage.screen.waiting(
     'the access token gets older',
-    pause(dueAt - BEFORE_RENEWAL_MS - Date.now(), signal),
+    pause(renewsAt - BEFORE_RENEWAL_MS - Date.now(), stage.signal),
   )
-  await conjur.goAway()
+  await stage.conjur.goAway()
+  const share = Math.round(100 * (1 - (expiresAt - renewsAt) / lifeMs))
+  await seeRetries(playing, { dueAt: renewsAt, share })
+  await stage.conjur.comeBack()
+  await seeRecovery(playing, before)
+}
+
+/** What the agent says of its renewal: when it is due, and at how many per cent of the token's life. */
+interface Renewal {
+  readonly dueAt: number
+  readonly share: number
+}
+
+async function seeRetries(
+  { stage, agent, tell }: Playing,
+  { dueAt, share }: Renewal,
+): Promise<void> {
   const retry = (nth: number): Promise<LogLine> =>
     agent.until({
       step: 'outage',
@@ -136,17 +158,25 @@ async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Prom
       look: () => retriesSince(agent, dueAt)[nth],
     })
   const first = await retry(0)
-  tell(
-    'renew',
-    `access token at ${Math.round(100 - ((endsAt - dueAt) / lifeMs) * 100)} % of its life: renewal is due`,
-  )
-  const second = await screen.waiting('Conjur answers 503', retry(1))
+  tell('renew', `access token at ${share} % of its life: renewal is due`)
+  const second = await stage.screen.waiting('Conjur answers 503', retry(1))
   tell(
     'outage',
     `Conjur answers ${String(first['status'])}; again in ${waitOf(first)}, then ${waitOf(second)}; last set stays`,
   )
-  await conjur.comeBack()
-  const spareMs = await screen.waiting(
+}
+
+/** What was on the volume before Conjur went away. */
+interface Before {
+  readonly look: Look
+  readonly tokenEndsAt: number
+}
+
+async function seeRecovery(
+  { stage, agent, reader, tell }: Playing,
+  { look: before, tokenEndsAt }: Before,
+): Promise<void> {
+  const spareMs = await stage.screen.waiting(
     'Conjur is back',
     agent.until({
       step: 'recover',
@@ -154,7 +184,7 @@ async function renewThroughOutage({ stage, agent, reader, tell }: Playing): Prom
       withinMs: 8000,
       async look() {
         const renewed = tokenExpiry(await readToken(agent.secrets)) ?? 0
-        return renewed > expiresAt ? expiresAt - Date.now() : undefined
+        return renewed > tokenEndsAt ? tokenEndsAt - Date.now() : undefined
       },
     }),
   )
@@ -200,6 +230,12 @@ async function revoke({ stage, agent, reader, tell }: Playing, values: Values): 
 
 function generationOf({ apiKey, user, password }: Values): Generation {
   return { 'api-key': apiKey, 'db.json': { user, password } }
+}
+
+/** Whether db.json holds this password. */
+async function holds(secrets: string, password: string): Promise<boolean> {
+  const text = await readFile(join(secrets, 'db.json'), 'utf8').catch(() => '')
+  return parseRecord(text)?.['password'] === password
 }
 
 function requireWhole(reader: Reader, step: string): ReturnType<Reader['tally']> {
