@@ -1,4 +1,4 @@
-import type { Terminal } from '../core/terminal.ts'
+import type { Role, Symbols, Terminal } from '../core/terminal.ts'
 import {
   reportExitCode,
   type Finding,
@@ -17,18 +17,30 @@ export interface Screen {
 }
 
 const LABELS: Partial<Record<StepId, string>> = { token: 'platform token' }
+const SYMBOLS = {
+  passed: 'done',
+  failed: 'failed',
+  degraded: 'degraded',
+  skipped: 'skipped',
+} as const satisfies Record<Finding['outcome'], keyof Symbols>
+
+const ROLES = {
+  passed: 'green',
+  failed: 'red',
+  degraded: 'yellow',
+  skipped: 'dim',
+} as const satisfies Record<Finding['outcome'], Role>
+
 const LABEL_WIDTH = 16
 const WORD_WIDTH = 14
 
 /** Draws reports for one terminal. Every text ends in a line feed. */
 export function screenFor(terminal: Terminal, { isShort }: { readonly isShort: boolean }): Screen {
   const { symbols, paint } = terminal
-  const mark: Readonly<Record<Finding['outcome'], string>> = {
-    passed: paint('green', symbols.done),
-    failed: paint('red', symbols.failed),
-    degraded: paint('yellow', symbols.degraded),
-    skipped: paint('dim', symbols.skipped),
-  }
+  const width = Math.max(...Object.values(SYMBOLS).map((name) => symbols[name].length))
+  // What the locale cannot show is written in plain letters.
+  const legible = (text: string): string =>
+    symbols.to === '→' ? text : text.replaceAll('→', symbols.to).replaceAll('…', '...')
   const rule = `  ${paint('dim', symbols.rule)} `
   return {
     heading({ version, mode, authenticator, login }) {
@@ -44,14 +56,15 @@ export function screenFor(terminal: Terminal, { isShort }: { readonly isShort: b
       const label = (LABELS[result.id] ?? result.id).padEnd(LABEL_WIDTH)
       const said =
         result.outcome === 'failed' ? `${result.code}: ${result.message}` : result.message
+      const symbol = symbols[SYMBOLS[result.outcome]]
       const lines = [
-        ...wrap(`${' '.repeat(symbols.done.length)} ${label}`, said, terminal).map((line, index) =>
-          index === 0 ? `${mark[result.outcome]}${line.slice(symbols.done.length)}` : line,
+        ...wrap(`${symbol.padEnd(width)} ${label}`, said, terminal).map((line, index) =>
+          index === 0 ? paint(ROLES[result.outcome], symbol) + line.slice(symbol.length) : line,
         ),
         ...detail(result, symbols.dot).map((line) => rule + line),
         ...(result.hint === undefined ? [] : [`  hint: ${result.hint}`]),
       ]
-      return `${lines.join('\n').replaceAll('→', symbols.to)}\n`
+      return legible(`${lines.join('\n')}\n`)
     },
     verdict(report) {
       const { steps, seconds } = report
