@@ -53,22 +53,34 @@ export async function checkPolicy(
     secret === undefined
       ? []
       : await lackingIn(operatorFor(known.config.conjur, { secret, tools, signal }), plan)
-  const seen = failures.flatMap((failure) => lackOf(failure, recorded.length > 0))
+  const seen = failures
+    .filter((failure) => recorded.length === 0 || !isRecorded(failure))
+    .flatMap((failure) => lackOf(failure))
+    .filter(({ what }) => !recorded.some((one) => what.includes(`${lastWord(one.what)} `)))
   const optional = await unreadable(known, { tools, signal })
   return { missing: unique([...recorded, ...seen, ...optional]), stoppedBy: undefined, isComplete }
 }
 
 const ABOUT_POLICY: readonly string[] = ['authenticator', 'login', 'variables']
 
-/** What a failed step says is missing. A refused login is said by the records, where they say something. */
-function lackOf(
-  { id, code, message, hint = '', left = [], lines = [] }: StepResult,
-  isRecorded: boolean,
-): readonly Missing[] {
+/** Whether the records, where they say something, have said what this failure only hints at. */
+function isRecorded({ id, code, facts = {} }: StepResult): boolean {
+  if (id === 'login') return code === 'CONJUR_UNAUTHENTICATED'
+  return (
+    code === 'CONJUR_NOT_CONFIGURED' &&
+    [undefined, 'CONJ00036E', 'CONJ00037E'].some((one) => facts['conjurCode'] === one)
+  )
+}
+
+function lastWord(text: string): string {
+  return text.slice(text.lastIndexOf(' ') + 1)
+}
+
+/** What a failed step says is missing. */
+function lackOf({ id, message, hint = '', left = [], lines = [] }: StepResult): readonly Missing[] {
   if (id !== 'login') {
     return [{ what: message, cure: hint }, ...lines.map((line) => ({ what: line, cure: '' }))]
   }
-  if (code === 'CONJUR_UNAUTHENTICATED' && isRecorded) return []
   const suspects = left.map(({ what, claims }) =>
     claims === undefined
       ? what
@@ -165,6 +177,8 @@ async function lackingIn(
         what: `a value for variable ${id}`,
         cure: `conjur variable set -i ${id} -v …`,
       })
+    } else if (!found.permissions.some(({ privilege }) => privilege === 'execute')) {
+      lacking.push({ what: `execute on variable ${id} for ${login}`, cure: LOAD })
     }
   }
   return [...lacking, ...(await outgrown(operator, policy))]

@@ -46,6 +46,7 @@ export async function planFor(
 ): Promise<Plan> {
   const kind = text(flags['for'])
   const answers = readAnswers(text(flags['answers']), kind)
+  const granularity = granularityOf(flags)
   // What is not set may be unknown yet; what is set wrongly would come out wrong.
   const wrong = problems.filter(({ place }) => place !== 'not set')
   if (wrong.length > 0) throw configError(wrong)
@@ -59,7 +60,6 @@ export async function planFor(
   const hasLogin = given !== undefined && authenticator.type !== 'authn-oidc'
   const jwks = await keysOf({ flags, token, authenticator }, tools, signal)
   const settings = settingsFor({ authenticator, token, hasLogin, jwks, appProperty, identityPath })
-  const granularity = granularityOf(flags)
   const annotations = annotationsFor(authenticator, token, granularity)
   const login = loginOf({
     authenticator,
