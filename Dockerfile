@@ -3,10 +3,11 @@ ARG NODE_IMAGE=docker.io/library/node:26-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian12:nonroot
 
 FROM ${NODE_IMAGE} AS build
+# Where a proxy with its own CA stands before the registry: a file of PEM certificates inside the build.
+ARG NODE_EXTRA_CA_CERTS
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The platform's Node packages are for laptops; this stage brings its own Node.
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=optional --ignore-scripts
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY .config ./.config
 COPY src ./src

@@ -2,6 +2,7 @@ import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseAllDocuments } from 'yaml'
 import { CHART } from '../support/helm.ts'
 import {
   eventually,
@@ -33,7 +34,9 @@ beforeAll(async () => {
   const [pause = '', agent = ''] = archives
   await testbed('image.sh', ['base'], run)
   await testbed('image.sh', ['pause', pause], run)
-  await testbed('image.sh', ['build', '.', 'localhost/conjur-agent:test', agent], run)
+  const certificates = 'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt'
+  const built = ['.', 'localhost/conjur-agent:test', agent, '--build-arg', certificates]
+  await testbed('image.sh', ['build', ...built], run)
   await testbed('cluster.sh', ['up', pause, agent], run)
   cluster = kubernetes(join(run, 'admin.kubeconfig'))
   conjur = await startConjur()
@@ -97,8 +100,12 @@ const POLICY = `
       id: default
       annotations:
         authn-jwt/prod/kubernetes.io/serviceaccount/name: default
-- !grant { role: !group conjur/authn-jwt/prod/clients, member: !host apps/default }
-- !grant { role: !group apps/readers, member: !host apps/default }
+    - !host
+      id: web
+      annotations:
+        authn-jwt/prod/kubernetes.io/serviceaccount/name: default
+- !grant { role: !group conjur/authn-jwt/prod/clients, members: [!host apps/default, !host apps/web] }
+- !grant { role: !group apps/readers, members: [!host apps/default, !host apps/web] }
 `
 
 async function startConjur(): Promise<Program> {
@@ -342,6 +349,29 @@ describe('an application that opts in', () => {
     await cluster.kubectl('wait job/many -n shop --for=condition=complete --timeout=300s')
   }, 320_000)
 })
+
+test('the manifests of deploy/kubernetes bring their secrets without the injector', async () => {
+  const text = (await cluster.kubectl('kustomize deploy/kubernetes'))
+    .replaceAll('https://conjur.example.com', `https://${HOST}:${PORT}`)
+    .replaceAll(/image: ghcr.io\S+/g, 'image: localhost/conjur-agent:test')
+    .replaceAll('apps/web/db-password', 'password: apps/password')
+    .replaceAll('apps/web/db-user', 'user: apps/user')
+  const objects = parseAllDocuments(text).map((document) => document.toJS())
+  for (const { kind, data, spec } of objects) {
+    if (kind === 'ConfigMap') data.CONJUR_SSL_CERTIFICATE = ca
+    else Object.assign(spec.template.spec.containers[0], application(kind === 'Job' ? PRINT : STAY))
+  }
+  await cluster.kubectl('create namespace plain')
+  await cluster.kubectl(
+    'apply -n plain -f -',
+    objects.map((one) => JSON.stringify(one)).join('\n---\n'),
+  )
+
+  await cluster.kubectl('wait job/report -n plain --for=condition=complete --timeout=90s')
+  await cluster.kubectl('rollout status deployment/web -n plain --timeout=90s')
+  expect(await cluster.kubectl('logs job/report -n plain -c web')).toContain(FIRST)
+  expect(await cluster.kubectl('logs deployment/web -n plain -c web')).toContain(FIRST)
+}, 200_000)
 
 describe('the release', () => {
   test('passes its own helm test', async () => {
