@@ -5,16 +5,18 @@ import { shown, type Address } from './command-line.ts'
 /** Connections that are still busy get this long when the server ends (P7: a second for everything). */
 const GRACE_MS = 500
 
-/** Resolves once the server accepts connections. Throws a ConfigError if the address cannot be had. */
+/** Where the server accepts connections, once it does. Throws a ConfigError if the address cannot be had. */
 export async function listening(
-  server: Pick<Server, 'listen' | 'once'>,
+  server: Pick<Server, 'listen' | 'once' | 'address'>,
   address: Address,
-): Promise<void> {
+): Promise<Address> {
   const { host, port } = address
   const { promise, resolve, reject } = Promise.withResolvers<void>()
   server.once('error', reject)
   server.listen({ port, ...(host === '' ? {} : { host }) }, resolve)
   await unlessTaken(address, promise)
+  const bound = server.address()
+  return { host, port: typeof bound === 'object' && bound !== null ? bound.port : port }
 }
 
 /** What `started` yields. Throws a ConfigError that names the address where it cannot be listened on. */

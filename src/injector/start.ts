@@ -93,9 +93,9 @@ async function serve(parts: Parts, signal: AbortSignal): Promise<void> {
       log.error({ err: error }, 'a review failed')
     },
   })
-  await listening(webhook, line.listen)
+  const listen = await listening(webhook, line.listen)
   serving = true
-  log.info({ listen: shown(line.listen), status: shown(line.statusListen) }, 'serving reviews')
+  log.info({ listen: shown(listen), status: shown(status.address) }, 'serving reviews')
   await aborted(signal)
   serving = false
   await Promise.all([closed(webhook), status.close()])

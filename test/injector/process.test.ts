@@ -1,0 +1,145 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rename, writeFile } from 'node:fs/promises'
+import { request } from 'node:https'
+import { join } from 'node:path'
+import { connect } from 'node:tls'
+import { expect, test } from 'vitest'
+import { testCa, type Issued } from '../support/certificate.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { creating, ENVIRONMENT, IMAGE, pod, type Loose } from './pods.ts'
+
+/** The injector as a process, with supplied certificate files and no Kubernetes in reach. */
+async function startInjector(directory: string, pair: Issued, more: readonly string[] = []) {
+  const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
+  await Promise.all([writeFile(cert, pair.cert), writeFile(key, pair.key)])
+  const child = spawn(
+    process.execPath,
+    [
+      'src/main.ts',
+      'injector',
+      '--listen=127.0.0.1:0',
+      '--status-listen=127.0.0.1:0',
+      `--tls-cert=${cert}`,
+      `--tls-key=${key}`,
+      `--image=${IMAGE}`,
+      ...more,
+    ],
+    { env: { PATH: process.env['PATH'], ...ENVIRONMENT }, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let log = ''
+  const lines = new EventTarget()
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      log += text
+      lines.dispatchEvent(new Event('line'))
+    })
+  }
+  const said = async (pattern: RegExp): Promise<RegExpExecArray> => {
+    for (;;) {
+      const found = pattern.exec(log)
+      if (found !== null) return found
+      if (child.exitCode !== null) throw new Error(log)
+      await new Promise((resolve) => {
+        lines.addEventListener('line', resolve, { once: true })
+        child.once('exit', resolve)
+      })
+    }
+  }
+  const [, port = '', statusPort = ''] = await said(
+    /"listen":"127.0.0.1:(\d+)","status":"127.0.0.1:(\d+)"/,
+  )
+  return {
+    files: { cert, key },
+    port: Number(port),
+    status: (path: string) => fetch(`http://127.0.0.1:${statusPort}${path}`),
+    said,
+    log: () => log,
+    async stop(): Promise<{ code: number | null; ms: number }> {
+      const startedAt = performance.now()
+      child.kill('SIGTERM')
+      const [code] = await once(child, 'exit')
+      return { code, ms: performance.now() - startedAt }
+    },
+  }
+}
+
+async function review(port: number, ca: string, object: unknown): Promise<Loose> {
+  const body = JSON.stringify({
+    apiVersion: 'admission.k8s.io/v1',
+    kind: 'AdmissionReview',
+    request: creating(object),
+  })
+  const headers = { 'content-type': 'application/json' }
+  const sent = request({ host: '127.0.0.1', port, path: '/mutate', method: 'POST', ca, headers })
+  sent.end(body)
+  const [response] = await once(sent, 'response')
+  let text = ''
+  for await (const chunk of response) text += String(chunk)
+  return JSON.parse(text)
+}
+
+async function servedBy(port: number, ca: string): Promise<boolean> {
+  const socket = connect({ port, host: '127.0.0.1', ca, rejectUnauthorized: false })
+  await once(socket, 'secureConnect')
+  socket.destroy()
+  return socket.authorized
+}
+
+test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a second', async () => {
+  await using directory = await temporaryDirectory()
+  const ca = await testCa()
+  const injector = await startInjector(directory.path, await ca.issue())
+
+  expect((await injector.status('/readyz')).status).toBe(200)
+  const { response } = await review(injector.port, ca.cert, pod())
+  expect(response.allowed).toBe(true)
+  const { code, ms } = await injector.stop()
+  expect(code).toBe(0)
+  expect(ms).toBeLessThan(1000)
+})
+
+test('P2: neither a patch nor anything of a pod gets into the log or the metrics', async () => {
+  await using directory = await temporaryDirectory()
+  const ca = await testCa()
+  const injector = await startInjector(directory.path, await ca.issue(), ['--log-level=debug'])
+  const secret = 'hunter2-in-the-environment'
+  const containers = [{ name: 'web', env: [{ name: 'PASSWORD', value: secret }] }]
+  await review(injector.port, ca.cert, pod({}, { containers }))
+  await review(injector.port, ca.cert, pod({ inject: 'no' }, { containers }))
+  await review(injector.port, ca.cert, pod({ 'container-mode': 'x' }, { containers }))
+  await injector.said(/container-mode/)
+  const metrics = await (await injector.status('/metrics')).text()
+  await injector.stop()
+
+  expect(injector.log()).not.toContain(secret)
+  expect(injector.log()).not.toContain('"op"')
+  expect(injector.log()).toContain('"reason":"sidecar","msg":"injected"')
+  expect(metrics).not.toContain(secret)
+  expect(metrics).toContain('reviews_total{outcome="refused",reason="annotations"} 1')
+})
+
+test('P10: a supplied certificate that is replaced is served without a restart', async () => {
+  await using directory = await temporaryDirectory()
+  const [one, two] = await Promise.all([testCa('one'), testCa('two')])
+  const injector = await startInjector(directory.path, await one.issue())
+  const next = await two.issue()
+  expect([
+    await servedBy(injector.port, one.cert),
+    await servedBy(injector.port, two.cert),
+  ]).toEqual([true, false])
+
+  // Key and certificate are two files: in between they do not fit, and the old pair is served on.
+  for (const [name, text] of Object.entries({ key: next.key, cert: next.cert })) {
+    const path = injector.files[name as 'cert' | 'key']
+    await writeFile(`${path}.new`, text)
+    await rename(`${path}.new`, path)
+  }
+  await injector.said(/serving a new certificate/)
+
+  expect([
+    await servedBy(injector.port, one.cert),
+    await servedBy(injector.port, two.cert),
+  ]).toEqual([false, true])
+  await injector.stop()
+})
