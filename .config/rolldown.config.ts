@@ -3,6 +3,8 @@ import { defineConfig } from 'rolldown'
 export default defineConfig({
   input: { main: 'src/main.ts' },
   platform: 'node',
+  // The Kubernetes client says nothing of side effects; its modules have none, and most are not used.
+  treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
   // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
   external: ['fsevents'],
   output: {

@@ -2,7 +2,7 @@ import type * as client from '@kubernetes/client-node'
 
 /** A connection to the API server; the library is loaded when one is first made. */
 export interface Cluster {
-  readonly library: typeof client
+  readonly library: typeof import('./client.ts')
   readonly config: client.KubeConfig
 }
 
@@ -11,7 +11,7 @@ const DEADLINE_MS = 10_000
 
 /** Connects as `KUBECONFIG` says, or in a pod with its service account. Nothing is sent yet. */
 export async function connect(): Promise<Cluster> {
-  const library = await import('@kubernetes/client-node')
+  const library = await import('./client.ts')
   const config = new library.KubeConfig()
   config.loadFromDefault()
   return { library, config }

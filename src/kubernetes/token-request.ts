@@ -55,7 +55,7 @@ export function createTokenWith(
 }
 
 async function fromDefault(): Promise<CoreV1Api> {
-  const { CoreV1Api, KubeConfig } = await import('@kubernetes/client-node')
+  const { CoreV1Api, KubeConfig } = await import('./client.ts')
   const config = new KubeConfig()
   config.loadFromDefault()
   return config.makeApiClient(CoreV1Api)
