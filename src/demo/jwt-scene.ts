@@ -1,15 +1,17 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseRecord } from '../core/json.ts'
-import { firstSet, startAgent, type Agent, type LogLine } from './agent.ts'
-import { AUDIENCE, HOST, REVOKE_API_KEY, someValue, type Values } from './policy.ts'
-import { readToken, startReader, tokenExpiry, type Generation, type Reader } from './reader.ts'
+import { firstSet, startAgent, type Agent } from './agent.ts'
 import { stopAgent } from './ending.ts'
+import { renewThroughOutage } from './outage.ts'
+import { isSame, requireWhole, type Playing } from './playing.ts'
+import { AUDIENCE, HOST, REVOKE_API_KEY, someValue, type Values } from './policy.ts'
+import { startReader, type Generation } from './reader.ts'
 import type { Stage } from './stage.ts'
-import { count, firstSetText, seconds } from './words.ts'
 import { drawTree } from './tree.ts'
 import { pause, StepFailed } from './until.ts'
 import { lookAt } from './volume.ts'
+import { count, firstSetText } from './words.ts'
 
 /** An agent that has published its first set, and since when (of `performance.now()`). */
 export interface OnStage {
@@ -43,7 +45,7 @@ export async function openJwtScene(stage: Stage): Promise<OnStage> {
 /** Rotation, renewal through an outage, revocation and the end, each as it happens. */
 export async function playJwtScene(stage: Stage, { agent, since }: OnStage): Promise<void> {
   const reader = startReader(agent.secrets, generationOf(stage.values))
-  const tell: Tell = (name, text) =>
+  const tell: Playing['tell'] = (name, text) =>
     stage.screen.event((performance.now() - since) / 1000, name, text)
   const playing: Playing = { stage, agent, reader, tell }
   try {
@@ -62,18 +64,7 @@ export async function playJwtScene(stage: Stage, { agent, since }: OnStage): Pro
   )
 }
 
-type Tell = (name: string, text: string) => void
-
-interface Playing {
-  readonly stage: Stage
-  readonly agent: Agent
-  readonly reader: Reader
-  readonly tell: Tell
-}
-
 const ROTATE_AFTER_MS = 2000
-/** So long before the renewal is due Conjur goes away. */
-const BEFORE_RENEWAL_MS = 500
 /** Until what the devserver records has reached us; far less than from one pass to the next. */
 const RECORD_MS = 100
 
@@ -118,89 +109,6 @@ async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> 
   return values
 }
 
-/** Conjur is away when the access token must be renewed, and comes back while the old one still lives. */
-async function renewThroughOutage(playing: Playing): Promise<void> {
-  const { stage, agent } = playing
-  const { renewsAt, expiresAt, lifeMs } = agent.status()
-  if (renewsAt === undefined || expiresAt === undefined) {
-    throw new StepFailed('renew', 'the agent names no time of renewal')
-  }
-  const before: Before = {
-    look: lookAt(agent.secrets),
-    tokenEndsAt: tokenExpiry(await readToken(agent.secrets)) ?? 0,
-  }
-  await stage.screen.waiting(
-    'the access token gets older',
-    pause(renewsAt - BEFORE_RENEWAL_MS - Date.now(), stage.signal),
-  )
-  await stage.conjur.goAway()
-  const share = Math.round(100 * (1 - (expiresAt - renewsAt) / lifeMs))
-  await seeRetries(playing, { dueAt: renewsAt, share })
-  await stage.conjur.comeBack()
-  await seeRecovery(playing, before)
-}
-
-/** What the agent says of its renewal: when it is due, and at how many per cent of the token's life. */
-interface Renewal {
-  readonly dueAt: number
-  readonly share: number
-}
-
-async function seeRetries(
-  { stage, agent, tell }: Playing,
-  { dueAt, share }: Renewal,
-): Promise<void> {
-  const retry = (nth: number): Promise<LogLine> =>
-    agent.until({
-      step: 'outage',
-      otherwise: 'the agent did not try to renew its access token again',
-      withinMs: 8000,
-      look: () => retriesSince(agent, dueAt)[nth],
-    })
-  const first = await retry(0)
-  tell('renew', `access token at ${share} % of its life: renewal is due`)
-  const second = await stage.screen.waiting('Conjur answers 503', retry(1))
-  tell(
-    'outage',
-    `Conjur answers ${String(first['status'])}; again in ${waitOf(first)}, then ${waitOf(second)}; last set stays`,
-  )
-}
-
-/** What was on the volume before Conjur went away. */
-interface Before {
-  readonly look: Look
-  readonly tokenEndsAt: number
-}
-
-async function seeRecovery(
-  { stage, agent, reader, tell }: Playing,
-  { look: before, tokenEndsAt }: Before,
-): Promise<void> {
-  const spareMs = await stage.screen.waiting(
-    'Conjur is back',
-    agent.until({
-      step: 'recover',
-      otherwise: 'the access token was not renewed',
-      withinMs: 8000,
-      async look() {
-        const renewed = tokenExpiry(await readToken(agent.secrets)) ?? 0
-        return renewed > tokenEndsAt ? tokenEndsAt - Date.now() : undefined
-      },
-    }),
-  )
-  const after = lookAt(agent.secrets)
-  const touched = ['..data', 'db.json', 'api-key'].filter((name) => !isSame(name, before, after))
-  if (touched.length > 0) throw new StepFailed('recover', `${touched.join(', ')} was touched`)
-  const { expired } = requireWhole(reader, 'recover')
-  if (expired > 0) {
-    throw new StepFailed('recover', `a reader found an expired access token ${expired} times`)
-  }
-  tell(
-    'recover',
-    `access token renewed with ${seconds(spareMs)} to spare; files untouched, no reader noticed`,
-  )
-}
-
 async function revoke({ stage, agent, reader, tell }: Playing, values: Values): Promise<void> {
   const { conjur, screen } = stage
   const before = lookAt(agent.secrets)
@@ -236,32 +144,4 @@ function generationOf({ apiKey, user, password }: Values): Generation {
 async function holds(secrets: string, password: string): Promise<boolean> {
   const text = await readFile(join(secrets, 'db.json'), 'utf8').catch(() => '')
   return parseRecord(text)?.['password'] === password
-}
-
-function requireWhole(reader: Reader, step: string): ReturnType<Reader['tally']> {
-  const tally = reader.tally()
-  if (tally.reads === 0) throw new StepFailed(step, 'no reader found a set to read')
-  if (tally.torn + tally.mixed > 0) {
-    throw new StepFailed(
-      step,
-      `of ${tally.reads} reads ${tally.torn} were torn and ${tally.mixed} mixed`,
-    )
-  }
-  return tally
-}
-
-type Look = ReturnType<typeof lookAt>
-
-function isSame(name: string, before: Look, after: Look): boolean {
-  return before.get(name)?.version === after.get(name)?.version
-}
-
-function retriesSince(agent: Agent, at: number): readonly LogLine[] {
-  return agent
-    .log()
-    .filter(({ time, waitMs }) => typeof waitMs === 'number' && Date.parse(String(time)) >= at)
-}
-
-function waitOf({ waitMs }: LogLine): string {
-  return seconds(typeof waitMs === 'number' ? waitMs : 0)
 }

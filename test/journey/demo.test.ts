@@ -163,6 +163,19 @@ test('P2: --keep leaves everything running until SIGINT and then nothing', async
   expect(processesIn(runtime)).toEqual([])
 }, 60_000)
 
+test('P7: SIGTERM in the middle of a scene ends everything, with 0', async () => {
+  const demo = startDemo()
+  await demo.says('rotate')
+
+  demo.child.kill('SIGTERM')
+  const code = await demo.ended
+
+  expect(demo.output()).not.toContain('✗')
+  expect(code).toBe(0)
+  expect(readdirSync(runtime)).toEqual([])
+  expect(processesIn(runtime)).toEqual([])
+}, 60_000)
+
 test('a scene that does not come true is told with the last lines of the log, and ends with 1', async () => {
   const demo = startDemo()
   await demo.says('rotate')
