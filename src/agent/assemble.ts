@@ -77,6 +77,7 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         onRetry: surroundings.identityRetry,
         toPlatform: surroundings.measured('platform', toPlatform.send),
         toInternet: surroundings.measured('platform', toInternet.send),
+        toConjur: surroundings.measured('authenticate', toConjur.send),
         toTokenProxy: (proxy) => {
           const sender = createSender({
             ca: () => readTokenProxyCa(proxy.ca),

@@ -1,12 +1,15 @@
 import { missing, type Problem } from './problems.ts'
 import type { Sources } from './sources.ts'
+import type { AuthenticatorName } from './trust.ts'
 
 /** What a source is read from besides the settings. */
 export interface SourceContext {
   readonly environment: Readonly<Record<string, string | undefined>>
   readonly account: string | undefined
+  /** Where logins go. */
+  readonly authnBaseUrl: URL | undefined
   readonly login: string | undefined
-  readonly authenticator: { readonly type: string } | undefined
+  readonly authenticator: AuthenticatorName | undefined
   readonly found: Sources
   readonly problems: Problem[]
 }

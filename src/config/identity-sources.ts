@@ -51,6 +51,15 @@ export type IdentitySourceConfig =
   | { readonly kind: 'gcp-metadata'; readonly audience: string; readonly host: string | undefined }
   | { readonly kind: 'aws'; readonly origin: AwsOrigin; readonly region: string | undefined }
   | {
+      readonly kind: 'k8s-certificate'
+      readonly injectUrl: URL
+      readonly login: string
+      readonly namespace: string
+      readonly podName: string
+      readonly certificatePath: string
+      readonly looks: number
+    }
+  | {
       readonly kind: 'command'
       readonly command: readonly [string, ...string[]]
       readonly yields: 'jwt' | 'api-key'
@@ -110,6 +119,8 @@ export function readSource(
       }
     case 'aws':
       return { kind, ...aws(take, context) }
+    case 'k8s-certificate':
+      return { kind, ...k8sCertificate(take, needed, context) }
     case 'command': {
       const command = take(settings.identityCommand) ?? ['']
       needed(
@@ -193,6 +204,31 @@ function gcpAudience(take: Take, needed: Needed, context: SourceContext): string
     )
   }
   return `conjur/${context.account ?? ''}/${context.login ?? ''}`
+}
+
+function k8sCertificate(
+  take: Take,
+  needed: Needed,
+  { authnBaseUrl, authenticator, login }: SourceContext,
+): Omit<Extract<IdentitySourceConfig, { kind: 'k8s-certificate' }>, 'kind'> {
+  const base = authnBaseUrl?.href.replace(/\/+$/, '') ?? 'https://conjur.invalid'
+  const service = `authn-k8s/${authenticator?.serviceId ?? ''}`
+  return {
+    injectUrl: new URL(`${base}/${service}/inject_client_cert`),
+    login: login ?? '',
+    namespace: needed(
+      settings.podNamespace.env,
+      take(settings.podNamespace),
+      'from the downward API: metadata.namespace',
+    ),
+    podName: needed(
+      settings.podName.env,
+      take(settings.podName),
+      'from the downward API: metadata.name',
+    ),
+    certificatePath: take(settings.clientCertPath),
+    looks: take(settings.clientCertRetryCountLimit),
+  }
 }
 
 function aws(

@@ -13,12 +13,14 @@ export const identitySources = [
   'gcp-metadata',
   'aws',
   'api-key-file',
+  'k8s-certificate',
   'command',
 ] as const
 
 export type IdentitySourceName = (typeof identitySources)[number]
 
-const JWT_SOURCES = identitySources.filter((name) => name !== 'aws' && name !== 'api-key-file')
+const OTHERS: readonly string[] = ['aws', 'api-key-file', 'k8s-certificate']
+const JWT_SOURCES = identitySources.filter((name) => !OTHERS.includes(name))
 
 /**
  * What each authenticator can be shown. authn-jwt and authn-oidc take any platform's JWT; a file or a
@@ -37,5 +39,6 @@ export const sourcesOf: Readonly<Record<AuthenticatorType, readonly IdentitySour
   ],
   'authn-gcp': ['gcp-metadata', 'projected-token', 'command'],
   'authn-iam': ['aws'],
+  'authn-k8s': ['k8s-certificate'],
   authn: ['api-key-file', 'command'],
 }

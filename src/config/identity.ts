@@ -69,6 +69,8 @@ function byAuthenticator(take: Take, context: IdentityContext): Choice {
       return { name: 'gcp-metadata', reason: 'authn-gcp presents it' }
     case 'authn-iam':
       return { name: 'aws', reason: 'authn-iam presents it' }
+    case 'authn-k8s':
+      return { name: 'k8s-certificate', reason: 'authn-k8s presents it' }
     case 'authn':
       return { name: 'api-key-file', reason: 'authn takes an API key' }
     default:

@@ -251,6 +251,20 @@ export const settings = {
     help: "A host's API key, for places where no platform vouches for the workload.",
     parse: absolutePath,
   }),
+  clientCertPath: setting({
+    env: 'CONJUR_CLIENT_CERT_PATH',
+    default: '/etc/conjur/ssl/client.pem',
+    example: '/etc/conjur/ssl/client.pem',
+    help: 'Where Conjur puts the certificate of authn-k8s, inside this container.',
+    parse: absolutePath,
+  }),
+  clientCertRetryCountLimit: setting({
+    env: 'CONJUR_CLIENT_CERT_RETRY_COUNT_LIMIT',
+    default: '10',
+    example: '100',
+    help: 'How often that certificate is looked for, 50 ms apart.',
+    parse: integer(1, 10_000),
+  }),
   identityCommand: setting({
     env: 'CONJUR_IDENTITY_COMMAND',
     example: '["/opt/plugin","--audience","conjur"]',

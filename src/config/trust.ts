@@ -8,8 +8,15 @@ export interface AuthenticatorName {
 
 export type AuthenticatorType = (typeof types)[number]
 
-const types = ['authn-jwt', 'authn-azure', 'authn-oidc', 'authn-gcp', 'authn-iam', 'authn'] as const
-const planned: readonly string[] = ['authn-k8s']
+const types = [
+  'authn-jwt',
+  'authn-azure',
+  'authn-oidc',
+  'authn-gcp',
+  'authn-iam',
+  'authn-k8s',
+  'authn',
+] as const
 const withoutServiceId: readonly string[] = ['authn', 'authn-gcp']
 
 /** `authn-jwt/prod` → its parts. */
@@ -17,11 +24,7 @@ export function authenticatorName(value: string): AuthenticatorName | Unfit {
   const [name = '', serviceId, ...rest] = value.split('/')
   const type = types.find((candidate) => candidate === name)
   if (type === undefined) {
-    return new Unfit(
-      planned.includes(name)
-        ? `is an authenticator that this version does not know; it knows ${types.join(', ')}`
-        : `names no authenticator such as authn-jwt/prod`,
-    )
+    return new Unfit(`names no authenticator such as authn-jwt/prod; there are ${types.join(', ')}`)
   }
   if (withoutServiceId.includes(type)) {
     return serviceId === undefined

@@ -1,6 +1,13 @@
 /** An authenticator by type and, but for authn and authn-gcp, service id. */
 export interface Authenticator {
-  readonly type: 'authn-jwt' | 'authn-azure' | 'authn-oidc' | 'authn-gcp' | 'authn-iam' | 'authn'
+  readonly type:
+    | 'authn-jwt'
+    | 'authn-azure'
+    | 'authn-oidc'
+    | 'authn-gcp'
+    | 'authn-iam'
+    | 'authn-k8s'
+    | 'authn'
   readonly serviceId: string | undefined
 }
 

@@ -56,7 +56,7 @@ function authenticateRequest(
   platformToken: Secret,
   signal: AbortSignal,
 ): HttpRequest {
-  const { contentType, body, loginInUrl } = presentation(authenticator.type, platformToken)
+  const { contentType, body, loginInUrl, ...rest } = presentation(authenticator.type, platformToken)
   return {
     method: 'POST',
     url: authenticateUrl(place, authenticator, loginInUrl ? login : undefined),
@@ -65,6 +65,7 @@ function authenticateRequest(
     deadlineMs: timeoutMs,
     maxBodyBytes: LONGEST_TOKEN,
     signal,
+    ...rest,
   }
 }
 
@@ -73,6 +74,7 @@ interface Presentation {
   readonly body: string | Uint8Array
   /** Otherwise what is sent names the login, and a login in the URL is no route. */
   readonly loginInUrl: boolean
+  readonly clientCertificate?: Secret
 }
 
 /** How each authenticator takes what it is shown. */
@@ -91,6 +93,8 @@ function presentation(type: Authenticator['type'], shown: Secret): Presentation 
       return { contentType: 'application/json', body: shown.bytes(), loginInUrl: true }
     case 'authn':
       return { contentType: 'text/plain', body: shown.bytes(), loginInUrl: true }
+    case 'authn-k8s':
+      return { contentType: 'text/plain', body: '', loginInUrl: true, clientCertificate: shown }
     default:
       return type satisfies never
   }
@@ -181,6 +185,8 @@ function whatToCompare(type: Authenticator['type']): string {
       return 'see that the claim named by id-token-user-property is a login that Conjur knows'
     case 'authn-iam':
       return "see that the login ends in /<aws-account>/<role-name> and this machine's clock is right (date -u)"
+    case 'authn-k8s':
+      return 'see that the host is the one the certificate was asked for'
     case 'authn':
       return "compare the key with the host's own: conjur host rotate-api-key gives a new one"
     default:

@@ -1,3 +1,5 @@
+import type { Secret } from './secret.ts'
+
 /** One request, complete: where it goes, how long it may take and how much may come back. */
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH'
@@ -5,6 +7,8 @@ export interface HttpRequest {
   /** Sent as given, names included; nothing is added but `Host` and `Content-Length`. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
+  /** Shown in the TLS handshake: a certificate and its private key, both as PEM. */
+  readonly clientCertificate?: Secret
   /** Time from the call to the last byte of the reply, in milliseconds. */
   readonly deadlineMs: number
   /** A longer reply is a failure of kind `too-large`. */

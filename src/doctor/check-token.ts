@@ -1,4 +1,4 @@
-import type { IdentityConfig } from '../config/identity.ts'
+import type { PartialConfig } from '../config/load.ts'
 import { IdentityError, type Facts } from '../core/errors.ts'
 import { createSource } from '../identity/create.ts'
 import type { PlatformToken } from '../identity/source.ts'
@@ -7,18 +7,19 @@ import type { Known, Tools } from './known.ts'
 import { degraded, passed, type Finding } from './report.ts'
 
 interface Asked {
-  readonly identity: IdentityConfig
+  readonly identity: PartialConfig['identity']
+  readonly conjur: PartialConfig['conjur']
   /** Such as `authn-jwt`. */
   readonly authenticatorType: string
 }
 
 /** Gets the platform token and looks at its claims. Rejects with an IdentityError where there is none. */
 export async function checkToken(
-  { identity, authenticatorType }: Asked,
+  { identity, conjur, authenticatorType }: Asked,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
-  const { credential, name } = await platformCredential(identity, tools, signal)
+  const { credential, name } = await platformCredential({ identity, conjur }, tools, signal)
   if (credential.kind !== 'jwt') {
     const facts = { source: name, kind: credential.kind }
     return [passed(`${name}, ${KINDS[credential.kind]}`, facts), { credential }]
@@ -39,11 +40,15 @@ export async function checkToken(
   ]
 }
 
-const KINDS = { 'api-key': 'an API key', 'signed-headers': 'signed headers of a request' } as const
+const KINDS = {
+  'api-key': 'an API key',
+  'signed-headers': 'signed headers of a request',
+  'client-certificate': 'a client certificate',
+} as const
 
 /** Asks the configured source once, within the deadline; a platform that is not ready is not waited for longer. */
 export async function platformCredential(
-  identity: IdentityConfig,
+  { identity, conjur }: Pick<PartialConfig, 'identity' | 'conjur'>,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<{
@@ -58,6 +63,7 @@ export async function platformCredential(
       last = error
     },
     ...tools.sources,
+    toConjur: tools.toConjur(conjur),
   })
   try {
     return { credential: await source.token(signal), name: source.name }

@@ -159,7 +159,7 @@ async function tokenOf(
     // An old token says as much about its workload as a new one.
     return { token: readPlatformToken(read, { from: file, now: 0 }), from: file }
   }
-  const { credential, name } = await platformCredential(partial.identity, tools, signal)
+  const { credential, name } = await platformCredential(partial, tools, signal)
   if (credential.kind === 'jwt') return { token: credential, from: name }
   throw new IdentityError('IDENTITY_UNFIT', `${name} gives no token whose claims could be read`, {
     hint: 'conjur-agent policy --for iam --answers account=…,role=… prints policy without one',

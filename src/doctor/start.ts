@@ -140,13 +140,13 @@ async function printRbac(
 
 /** The claims of the service account's token; none where there is no such token. */
 async function claimsOf(
-  { identity }: PartialConfig,
+  partial: PartialConfig,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<Readonly<Record<string, unknown>>> {
-  if (identity.source.kind !== 'projected-token') return {}
+  if (partial.identity.source.kind !== 'projected-token') return {}
   try {
-    const { credential } = await platformCredential(identity, tools, signal)
+    const { credential } = await platformCredential(partial, tools, signal)
     return credential.kind === 'jwt' ? credential.claims : {}
   } catch {
     signal.throwIfAborted()

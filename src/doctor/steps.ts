@@ -37,14 +37,14 @@ export const steps: readonly Step[] = [
     id: 'token',
     run({ partial, config }, tools, signal) {
       const authenticator = partial?.conjur.authenticator
-      const identity = partial?.identity
-      if (authenticator === undefined || identity === undefined)
+      if (partial === undefined || authenticator === undefined)
         return no('no authenticator is configured')
+      const { identity, conjur } = partial
       // With other problems about, only a source that is whole in itself can be asked.
       if (config === undefined && !WHOLE.includes(identity.source.kind)) {
         return no('no usable configuration')
       }
-      return checkToken({ identity, authenticatorType: authenticator.type }, tools, signal)
+      return checkToken({ identity, conjur, authenticatorType: authenticator.type }, tools, signal)
     },
   },
   {

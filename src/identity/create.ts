@@ -8,6 +8,7 @@ import { azureImds, type AzureImdsOptions } from './azure-imds.ts'
 import { azureWorkload, type AzureWorkloadOptions } from './azure-workload.ts'
 import { command, type CommandOptions } from './command.ts'
 import { gcpMetadata, type GcpMetadataOptions } from './gcp-metadata.ts'
+import { k8sCertificate, type K8sCertificateOptions } from './k8s-certificate.ts'
 import {
   oidcClientCredentials,
   type OidcClientCredentialsOptions,
@@ -39,6 +40,7 @@ export type SourceChoice =
   | Chosen<'oidc-client-credentials', Omit<OidcClientCredentialsOptions, Surrounding>>
   | Chosen<'gcp-metadata', Omit<GcpMetadataOptions, Surrounding>>
   | Chosen<'aws', Omit<AwsOptions, Surrounding>>
+  | Chosen<'k8s-certificate', Omit<K8sCertificateOptions, Surrounding | 'logPath'>>
   | Chosen<'command', Omit<CommandOptions, 'clock' | 'environment'>>
 
 type Chosen<Kind extends string, Options> = { readonly kind: Kind } & Options
@@ -50,6 +52,8 @@ export interface SourceSurroundings extends Patience {
   readonly toPlatform: Send
   /** Follows the usual proxy rules. */
   readonly toInternet: Send
+  /** To Conjur, which issues the certificate of authn-k8s. */
+  readonly toConjur: Send
   /** To Azure's token proxy, by its own server name and CA; made where one is named. */
   readonly toTokenProxy: (proxy: TokenProxy) => Send
   /** The Kubernetes API; its client is loaded at the first call. */
@@ -60,7 +64,8 @@ export interface SourceSurroundings extends Patience {
 
 /** Makes the source that a configuration chose; there is never a second one to fall back on. */
 export function createSource(choice: SourceChoice, around: SourceSurroundings): IdentitySource {
-  const { toPlatform, toInternet, toTokenProxy, createToken, environment, ...patience } = around
+  const { toPlatform, toInternet, toConjur, toTokenProxy, createToken, environment, ...patience } =
+    around
   const { clock } = patience
   switch (choice.kind) {
     case 'projected-token':
@@ -92,6 +97,8 @@ export function createSource(choice: SourceChoice, around: SourceSurroundings): 
       return gcpMetadata({ ...choice, ...patience, send: toPlatform })
     case 'aws':
       return aws({ ...choice, ...patience, send: toInternet, directSend: toPlatform })
+    case 'k8s-certificate':
+      return k8sCertificate({ ...choice, ...patience, send: toConjur })
     case 'command':
       return command({ ...choice, environment, clock })
     default:

@@ -27,8 +27,16 @@ export interface SignedHeaders {
   readonly secret: Secret
 }
 
+/** A certificate and its private key, both as PEM, for authn-k8s: shown in the TLS handshake. */
+export interface ClientCertificate {
+  readonly kind: 'client-certificate'
+  readonly secret: Secret
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
+
 /** What can be presented to an authenticator; `secret` is what goes out. */
-export type Credential = PlatformToken | ApiKey | SignedHeaders
+export type Credential = PlatformToken | ApiKey | SignedHeaders | ClientCertificate
 
 /**
  * Where the credential comes from that Conjur is shown: nearly always a platform token.

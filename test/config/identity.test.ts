@@ -38,6 +38,7 @@ const LEAST: Readonly<Record<(typeof identitySources)[number], Environment>> = {
   'gcp-metadata': { CONJUR_TOKEN_AUDIENCE: 'conjur' },
   aws: {},
   'api-key-file': { CONJUR_AUTHN_API_KEY_FILE: '/k' },
+  'k8s-certificate': { MY_POD_NAME: 'web-1', MY_POD_NAMESPACE: 'shop' },
   command: { CONJUR_IDENTITY_COMMAND: '/opt/plugin' },
 }
 
@@ -47,6 +48,7 @@ const AUTHENTICATORS = {
   'authn-oidc': 'authn-oidc/prod',
   'authn-gcp': 'authn-gcp',
   'authn-iam': 'authn-iam/prod',
+  'authn-k8s': 'authn-k8s/prod',
   authn: 'authn',
 } as const
 
@@ -81,7 +83,7 @@ test.each(table)('$authenticator with $source: $fits', async ({ authenticator, s
 test('any JWT can be shown to authn-jwt and authn-oidc; keys and signatures cannot', () => {
   const others = identitySources.filter((name) => !sourcesOf['authn-jwt'].includes(name))
 
-  expect(others).toEqual(['aws', 'api-key-file'])
+  expect(others).toEqual(['aws', 'api-key-file', 'k8s-certificate'])
   expect(sourcesOf['authn-oidc']).toEqual(sourcesOf['authn-jwt'])
 })
 
@@ -128,6 +130,11 @@ test.each<[Environment, string, string]>([
   ],
   [{ CONJUR_AUTHENTICATOR: 'authn-gcp' }, 'gcp-metadata', 'authn-gcp presents it'],
   [{ CONJUR_AUTHENTICATOR: 'authn-iam/prod' }, 'aws', 'authn-iam presents it'],
+  [
+    { CONJUR_AUTHENTICATOR: 'authn-k8s/prod', MY_POD_NAME: 'web-1', MY_POD_NAMESPACE: 'shop' },
+    'k8s-certificate',
+    'authn-k8s presents it',
+  ],
   [
     { CONJUR_AUTHENTICATOR: 'authn', CONJUR_AUTHN_API_KEY_FILE: '/k' },
     'api-key-file',

@@ -22,7 +22,9 @@ test.each(Object.entries(sourcesOf))(
     const named = [...row.matchAll(/`([a-z-]+)`/g)]
       .map(([, name = '']) => name)
       .filter((name) => name !== type)
-    const denied = row.includes('every source below but') ? ['aws', 'api-key-file'] : []
+    const denied = row.includes('every source below but')
+      ? ['aws', 'api-key-file', 'k8s-certificate']
+      : []
     for (const name of named) expect([...sources, ...denied]).toContain(name)
   },
 )

@@ -124,6 +124,7 @@ function source(
       },
       toPlatform: nowhere,
       toInternet: nowhere,
+      toConjur: nowhere,
       toTokenProxy: (proxy) => {
         const sender = createSender({
           ca: () => readTokenProxyCa(proxy.ca),
