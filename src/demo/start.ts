@@ -126,13 +126,13 @@ function typedAs(environment: Invocation['environment']): Typed {
     : { demo: 'conjur-agent demo', program: 'conjur-agent' }
 }
 
-async function playAll(stage: Stage, { demo, program }: Typed): Promise<void> {
+async function playAll(stage: Stage, { demo }: Typed): Promise<void> {
   await playJwtScene(stage, await openJwtScene(stage))
   await playManagedIdentity(stage)
   await playWorkloadIdentity(stage)
   stage.screen.line()
   stage.screen.next(`left running: ${demo} --keep`)
-  stage.screen.next(`with your own policy: ${program} devserver --policy FILE --explain`)
+  stage.screen.next('in a cluster, 10 min: docs/quickstart-kubernetes.md')
 }
 
 const LAST_LINES = 6

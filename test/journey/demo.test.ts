@@ -135,7 +135,7 @@ authn-azure by workload identity, simulated
 ✓ stop       SIGTERM; gone after N ms
 
 → left running: conjur-agent demo --keep
-→ with your own policy: conjur-agent devserver --policy FILE --explain
+→ in a cluster, 10 min: docs/quickstart-kubernetes.md
 `)
   expect(demo.output()).not.toMatch(/demo-value-|eyJ/)
   expect(code).toBe(0)
