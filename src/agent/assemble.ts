@@ -15,6 +15,7 @@ import { secretFiles } from '../outputs/secret-files.ts'
 import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
 import type { Stages } from './cycle.ts'
+import { explainRefusal } from './refusal.ts'
 
 /** What surrounds the pieces: time, chance, and who is told of waits inside a source. */
 export interface Surroundings {
@@ -90,7 +91,13 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         createToken: createTokenWith(),
         environment: surroundings.environment,
       }),
-      authenticate: (platformToken, signal) => authenticate(logins, platformToken, signal),
+      async authenticate(credential, signal) {
+        try {
+          return await authenticate(logins, credential.secret, signal)
+        } catch (error) {
+          throw explainRefusal(error, credential, conjur.authenticator.type)
+        }
+      },
       retrieve: (token, signal) => retrieve(reading, token, { variableIds, signal }),
       isConjur: (token, signal) => isConjur(reading, token, signal),
       tokenOutput: tokenFile(config.accessTokenFile),

@@ -1,8 +1,7 @@
 import type { AccessToken } from '../conjur/access-token.ts'
 import type { Outcome } from '../conjur/retrieve.ts'
 import { AgentError } from '../core/errors.ts'
-import type { Secret } from '../core/secret.ts'
-import type { IdentitySource } from '../identity/source.ts'
+import type { Credential, IdentitySource } from '../identity/source.ts'
 import type { Output, Published, Snapshot } from '../outputs/output.ts'
 import { elapsedSince, momentOf, type Clock } from './clock.ts'
 import { learn, snapshotOf, type HeldToken, type Memory } from './memory.ts'
@@ -11,7 +10,7 @@ import { isFresh } from './schedule.ts'
 /** The ports of a pass, and the clock: platform token → access token → values → outputs. */
 export interface Stages {
   readonly identity: IdentitySource
-  readonly authenticate: (platformToken: Secret, signal: AbortSignal) => Promise<AccessToken>
+  readonly authenticate: (credential: Credential, signal: AbortSignal) => Promise<AccessToken>
   readonly retrieve: (
     token: AccessToken,
     signal: AbortSignal,
@@ -120,10 +119,10 @@ function isUsable(held: HeldToken | undefined, clock: Clock): held is HeldToken 
 }
 
 async function newToken(stages: Stages, signal: AbortSignal): Promise<HeldToken> {
-  const platformToken = await stages.identity.token(signal)
+  const credential = await stages.identity.token(signal)
   // The life is counted from before the request: the server issued the token no earlier.
   const received = momentOf(stages.clock)
-  return { token: await stages.authenticate(platformToken.secret, signal), received }
+  return { token: await stages.authenticate(credential, signal), received }
 }
 
 function tokenAlone(token: AccessToken): Snapshot {

@@ -1,4 +1,4 @@
-import { readMirid, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import { readMirid, textAt, type AuthenticatorName, type ReadToken } from '../identity/claims.ts'
 
 /** How narrowly a host is bound to a token: to the very workload, or to where it runs. */
 export type Granularity = (typeof granularities)[number]

@@ -1,6 +1,6 @@
 import { UsageError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
-import type { AuthenticatorName, ReadToken } from './claims.ts'
+import type { AuthenticatorName, ReadToken } from '../identity/claims.ts'
 
 /** What `--for` takes, and the answers that each needs or may have. */
 const QUESTIONS = {

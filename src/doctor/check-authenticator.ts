@@ -2,7 +2,7 @@ import type { HttpReply } from '../core/http.ts'
 import { readAuthenticators, type Authenticators } from '../conjur/inspect.ts'
 import { unexpectedReply } from '../conjur/refusal.ts'
 import { ConjurError } from '../core/errors.ts'
-import { nameOf, type AuthenticatorName } from './claims.ts'
+import { nameOf, type AuthenticatorName } from '../identity/claims.ts'
 import type { Known } from './known.ts'
 import { degraded, failed, passed, type Finding } from './report.ts'
 

@@ -1,7 +1,7 @@
 import { inspector } from '../conjur/inspect.ts'
 import type { AgentConfig } from '../config/load.ts'
 import { outgrownBy } from './compare.ts'
-import { nameOf } from './claims.ts'
+import { nameOf } from '../identity/claims.ts'
 import type { Console } from './console.ts'
 import { examine } from './examine.ts'
 import type { Known, Tools } from './known.ts'

@@ -2,7 +2,7 @@ import type { PartialConfig } from '../config/load.ts'
 import { IdentityError, type Facts } from '../core/errors.ts'
 import { createSource } from '../identity/create.ts'
 import type { PlatformToken } from '../identity/source.ts'
-import { audienceOf, findingsOf } from './claims.ts'
+import { audienceOf, findingsOf } from '../identity/claims.ts'
 import type { Known, Tools } from './known.ts'
 import { degraded, passed, type Finding } from './report.ts'
 

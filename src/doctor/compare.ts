@@ -5,7 +5,7 @@ import {
   textAt,
   type AuthenticatorName,
   type ReadToken,
-} from './claims.ts'
+} from '../identity/claims.ts'
 
 /** A host as Conjur's records show it, and the lists of the authenticator that touch it. */
 export interface HostRecord {

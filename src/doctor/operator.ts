@@ -4,7 +4,13 @@ import type { Inspector, Resource } from '../conjur/inspect.ts'
 import { UsageError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
 import { compareAnnotations } from './compare.ts'
-import { audienceOf, nameOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import {
+  audienceOf,
+  nameOf,
+  textAt,
+  type AuthenticatorName,
+  type ReadToken,
+} from '../identity/claims.ts'
 import type { Suspect } from './report.ts'
 
 /** A proven cause, and what to do about it: a command or a place. */

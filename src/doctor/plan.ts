@@ -14,7 +14,7 @@ import {
 } from './annotations.ts'
 import { authenticatorFor, readAnswers, tokenFromAnswers, type Answers } from './answers.ts'
 import { platformCredential } from './check-token.ts'
-import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from '../identity/claims.ts'
 import { clusterKeys } from './cluster-keys.ts'
 import type { Tools } from './known.ts'
 import type { Policy } from './policy.ts'

@@ -1,5 +1,5 @@
 import type { Annotations } from './annotations.ts'
-import { nameOf, type AuthenticatorName } from './claims.ts'
+import { nameOf, type AuthenticatorName } from '../identity/claims.ts'
 import { scalar } from './yaml.ts'
 
 /** Everything a policy for one workload says. */

@@ -1,5 +1,5 @@
 import { VERSION } from '../core/version.ts'
-import { nameOf } from './claims.ts'
+import { nameOf } from '../identity/claims.ts'
 import type { Console } from './console.ts'
 import { examine } from './examine.ts'
 import type { Known, Tools } from './known.ts'

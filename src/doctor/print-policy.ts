@@ -1,7 +1,7 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { OutputError } from '../core/errors.ts'
-import { nameOf } from './claims.ts'
+import { nameOf } from '../identity/claims.ts'
 import type { Console } from './console.ts'
 import type { Plan } from './plan.ts'
 import { policyText, type PolicyText } from './policy.ts'

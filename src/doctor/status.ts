@@ -1,6 +1,6 @@
 import type { Authenticator } from '../conjur/address.ts'
 import { ConjurError } from '../core/errors.ts'
-import { nameOf } from './claims.ts'
+import { nameOf } from '../identity/claims.ts'
 import type { Operator } from './operator.ts'
 import { degraded, failed, type Finding } from './report.ts'
 

@@ -1,6 +1,12 @@
 import type { Authenticators } from '../conjur/inspect.ts'
 import { annotationsFor } from './annotations.ts'
-import { findingsOf, nameOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import {
+  findingsOf,
+  nameOf,
+  textAt,
+  type AuthenticatorName,
+  type ReadToken,
+} from '../identity/claims.ts'
 import type { Suspect } from './report.ts'
 
 /** What is known when Conjur has refused a login. */

@@ -1,4 +1,10 @@
-import { audienceOf, nameOf, textAt, type AuthenticatorName, type ReadToken } from './claims.ts'
+import {
+  audienceOf,
+  nameOf,
+  textAt,
+  type AuthenticatorName,
+  type ReadToken,
+} from '../identity/claims.ts'
 
 /** A variable of an authenticator and what it has to hold. */
 export interface SettingValue {

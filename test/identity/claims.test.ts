@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { claimAt, findingsOf, readMirid } from '../../src/doctor/claims.ts'
+import { claimAt, findingsOf, readMirid } from '../../src/identity/claims.ts'
 import { compareAnnotations } from '../../src/doctor/compare.ts'
 import { azureClaims, serviceAccountClaims } from '../support/token-maker.ts'
 
