@@ -79,7 +79,8 @@ export async function accuse(accused: Accused, { records, values }: Operator): P
     enforced: setting('enforced-claims'),
   })
   culprits.push(...differences.map((what) => ({ what, cure: correct(login) })))
-  if (differences.length === 0) cleared.push('annotations')
+  const isCompared = ['authn-jwt', 'authn-azure'].includes(authenticator.type)
+  if (isCompared && differences.length === 0) cleared.push('annotations')
   culprits.push(...(await origin(host, { login, records })))
   return { cleared, culprits }
 }

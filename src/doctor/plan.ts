@@ -26,6 +26,8 @@ export interface Plan {
   readonly settings: readonly SettingValue[]
   /** Where the claims were read: `projected-token of system:serviceaccount:shop:web, iss …`. */
   readonly read: string
+  /** The login that the workload has to be given, where it has another or none. */
+  readonly loginToSet: string | undefined
   /** What is odd about it, each with its cure. */
   readonly warnings: readonly string[]
 }
@@ -57,7 +59,7 @@ export async function planFor(
     answers.get('token-app-property') ?? defaultProperty(authenticator, token, answers)
   const identityPath = answers.get('identity-path') ?? 'apps'
   const given = answers.get('login') ?? partial.conjur.login
-  const hasLogin = given !== undefined && authenticator.type !== 'authn-oidc'
+  const hasLogin = namesLogin(authenticator, given)
   const jwks = await keysOf({ flags, token, authenticator }, tools, signal)
   const settings = settingsFor({ authenticator, token, hasLogin, jwks, appProperty, identityPath })
   const annotations = annotationsFor(authenticator, token, granularity)
@@ -88,6 +90,7 @@ export async function planFor(
     },
     settings,
     read: `${from} of ${source}, iss ${textAt(token.claims, 'iss') ?? 'none'}`,
+    loginToSet: hasLogin && login !== partial.conjur.login ? login : undefined,
     warnings: warningsOf({ authenticator, token, annotations, isAnswered: kind !== undefined }),
   }
 }
@@ -206,6 +209,19 @@ function defaultProperty(
     names.find((name) => textAt(claims, name) !== undefined) ??
     'sub'
   )
+}
+
+/** Whether the workload has to say who it is; else its token does. */
+function namesLogin({ type }: AuthenticatorName, given: string | undefined): boolean {
+  switch (type) {
+    case 'authn-oidc':
+    case 'authn-gcp':
+      return false
+    case 'authn-jwt':
+      return given !== undefined
+    default:
+      return true
+  }
 }
 
 interface LoginQuestion {

@@ -47,6 +47,9 @@ function talk(plan: Plan, files: readonly string[], { errTerminal }: Console): s
       : [
           `${setCommand(authenticator, first)}${others.length === 0 ? '' : `   (+ ${others.length}: --values)`}`,
         ]),
+    ...(plan.loginToSet === undefined
+      ? []
+      : [`in the workload: CONJUR_AUTHN_LOGIN=${plan.loginToSet}`]),
     `on the server: CONJUR_AUTHENTICATORS=authn,${nameOf(authenticator)}      ${symbols.next} CHECK conjur-agent policy --check`,
   ]
   const numbered = steps.map((step, index) =>

@@ -91,12 +91,18 @@ function annotations({ authenticator, token }: Evidence): readonly Suspect[] {
   ]
 }
 
-function host({ login }: Evidence): Suspect {
-  return {
-    what:
-      login === undefined
-        ? 'token-app-property is not set, or the host that it names does not exist, or its restricted_to leaves out this address'
-        : `${login} does not exist, or its restricted_to leaves out this address`,
+function host({ authenticator, login }: Evidence): Suspect {
+  const origin = 'or its restricted_to leaves out this address'
+  if (login !== undefined) return { what: `${login} does not exist, ${origin}` }
+  switch (authenticator.type) {
+    case 'authn-oidc':
+      return { what: `the user that id-token-user-property names does not exist, ${origin}` }
+    case 'authn-gcp':
+      return { what: `the host that the token's aud names does not exist, ${origin}` }
+    default:
+      return {
+        what: `token-app-property is not set, or the host that it names does not exist, ${origin}`,
+      }
   }
 }
 

@@ -72,7 +72,8 @@ export const probe: Probe = {
         socket.destroy()
         reject(new SendFailure('timeout', url.host))
       }
-      signal.addEventListener('abort', onAbort, { once: true })
+      if (signal.aborted) onAbort()
+      else signal.addEventListener('abort', onAbort, { once: true })
       socket.once('secureConnect', () => {
         signal.removeEventListener('abort', onAbort)
         resolve(factsOf(socket, url.host))

@@ -1,11 +1,13 @@
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { onTestFinished } from 'vitest'
 import {
   startDevserver,
   type Devserver,
   type DevserverOptions,
 } from '../../src/devserver/server.ts'
+import { createSender } from '../../src/net/send.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
 import {
   discoveryPaths,
@@ -77,7 +79,7 @@ export const POLICY = `
 
 export const CANARY = 'canary-7b1f'
 
-export const VALUES = {
+const VALUES = {
   'apps/web/api-key': `${CANARY}-key`,
   'apps/web/db-password': `${CANARY}-password`,
   'apps/web/db-user': `${CANARY}-user`,
@@ -197,8 +199,15 @@ export function runProgram(
   })
 }
 
+/** An access token of the administrator of a devserver, in a file of the temporary directory. */
+export async function adminTokenFile(conjur: Devserver): Promise<string> {
+  const path = join(mkdtempSync('/dev/shm/conjur-doctor-'), 'operator')
+  onTestFinished(() => rmSync(dirname(path), { recursive: true, force: true }))
+  writeFileSync(path, await adminToken(conjur))
+  return path
+}
+
 async function adminToken(conjur: Devserver): Promise<string> {
-  const { createSender } = await import('../../src/net/send.ts')
   const sender = createSender({ ca: async () => conjur.ca, connectTimeoutMs: 5000 })
   const reply = await sender.send({
     method: 'POST',

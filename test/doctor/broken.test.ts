@@ -186,6 +186,31 @@ const table: readonly Broken[] = [
     exit: 5,
   },
   {
+    name: 'a chain without its middle',
+    breaks: async () => {
+      const ca = await testCa('Example Root CA')
+      const between = await ca.intermediate('Example Issuing CA')
+      const server = await loopbackServer(() => undefined, await between.issue())
+      closers.push(server)
+      return { CONJUR_APPLIANCE_URL: server.url.origin, CONJUR_SSL_CERTIFICATE: ca.cert }
+    },
+    step: 'TLS',
+    code: 'CONJUR_UNTRUSTED',
+    says: /chain seen {3}"localhost", signed by "Example Issuing CA".*\ntrusted {6}"Example Root CA"/,
+    hint: /"Example Issuing CA" is missing: .*have the server send it, if it is an intermediate one/,
+    exit: 5,
+  },
+  {
+    name: 'a CA of the same name with another key',
+    breaks: async () => ({
+      CONJUR_SSL_CERTIFICATE: (await testCa('conjur-agent devserver CA')).cert,
+    }),
+    step: 'TLS',
+    code: 'CONJUR_UNTRUSTED',
+    hint: /"conjur-agent devserver CA" is trusted, but with another key/,
+    exit: 5,
+  },
+  {
     name: 'an expired certificate',
     breaks: async () => {
       const ca = await testCa('Test CA')
@@ -373,6 +398,17 @@ const table: readonly Broken[] = [
     step: 'authenticator',
     code: 'CONJUR_NOT_CONFIGURED',
     hint: /Conjur itself cannot reach the issuer.*public-keys/,
+    exit: 5,
+  },
+  {
+    name: 'another API key than the host's',
+    breaks: ({ conjur, file }) => ({
+      CONJUR_AUTHENTICATOR: 'authn',
+      CONJUR_AUTHN_API_KEY_FILE: file('key', `${conjur.apiKeyOf('host/apps/web')}0`),
+    }),
+    step: 'login',
+    code: 'CONJUR_UNAUTHENTICATED',
+    says: /the API key is another one, or its file holds a line feed at the end/,
     exit: 5,
   },
   {

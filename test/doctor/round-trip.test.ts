@@ -288,3 +288,26 @@ test.each([
   expect(plan.policy.authenticator.type).toBe(`authn-${kind}`)
   expect(parse(authenticator + workload, { logLevel: 'silent' })).toHaveLength(3)
 })
+
+test("a principal id out of a deployment's output lets that system-assigned identity in", async () => {
+  await using bench = await startBench()
+  await using issuer = await startIssuer({ path: '/tenant/' })
+  bench.present(await issuer.make(azureClaims()))
+  const environment = { ...bench.environment, ...AZURE }
+  // What `az deployment group show --query properties.outputs` prints after a Bicep file with such an output.
+  const outputs = JSON.parse(
+    '{"principalId":{"type":"String","value":"9d9d9d9d-4444-4f4f-9a9a-000000000004"}}',
+  )
+  const answers = [
+    'tenant-id=0f1e2d3c-1111-4a4a-8b8b-000000000001',
+    'subscription-id=5a5a5a5a-2222-4b4b-9c9c-000000000002',
+    'resource-group=rg-web',
+    `system-assigned-identity=${outputs.principalId.value}`,
+    `issuer=${issuer.issuer}`,
+  ].join(',')
+
+  const plan = await planOf(environment, { for: 'azure', answers })
+  const { said } = await loginWith(plan, environment)
+
+  expect(said).toContain('login: host/apps/web, access token for 8 min')
+})

@@ -1,3 +1,4 @@
+import type { webcrypto } from 'node:crypto'
 // The X.509 library's container wants it in place first.
 import 'reflect-metadata'
 import * as x509 from '@peculiar/x509'
@@ -10,6 +11,8 @@ export interface Issued {
 export interface TestCa {
   /** PEM. */
   readonly cert: string
+  /** An authority that this one signs. */
+  intermediate(name: string): Promise<TestCa>
   /** A leaf for these names, valid from an hour ago for `days` (negative: already expired). */
   issue(options?: { readonly names?: readonly string[]; readonly days?: number }): Promise<Issued>
 }
@@ -28,8 +31,26 @@ export async function testCa(name = 'Test CA'): Promise<TestCa> {
     signingAlgorithm: algorithm,
     extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
   })
+  return authority(ca, keys)
+}
+
+function authority(ca: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): TestCa {
   return {
     cert: ca.toString('pem'),
+    async intermediate(name) {
+      const own = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
+      const certificate = await x509.X509CertificateGenerator.create({
+        subject: `CN=${name}`,
+        issuer: ca.subject,
+        notBefore: new Date(Date.now() - 48 * HOUR),
+        notAfter: new Date(Date.now() + 48 * HOUR),
+        publicKey: own.publicKey,
+        signingKey: keys.privateKey,
+        signingAlgorithm: algorithm,
+        extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+      })
+      return authority(certificate, own)
+    },
     async issue({ names = ['localhost', '127.0.0.1'], days = 1 } = {}) {
       const leafKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
       const leaf = await x509.X509CertificateGenerator.create({
