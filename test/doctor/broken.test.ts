@@ -401,7 +401,7 @@ const table: readonly Broken[] = [
     exit: 5,
   },
   {
-    name: 'another API key than the host's',
+    name: "another API key than the host's",
     breaks: ({ conjur, file }) => ({
       CONJUR_AUTHENTICATOR: 'authn',
       CONJUR_AUTHN_API_KEY_FILE: file('key', `${conjur.apiKeyOf('host/apps/web')}0`),
