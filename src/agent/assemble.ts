@@ -1,6 +1,9 @@
 import type { AgentConfig } from '../config/load.ts'
+import { parseSecretList } from '../config/secret-list.ts'
+import { parseYaml } from '../config/yaml.ts'
 import type { Place } from '../conjur/address.ts'
 import { authenticate } from '../conjur/authenticate.ts'
+import { listVariables } from '../conjur/list.ts'
 import { isConjur, retrieve } from '../conjur/retrieve.ts'
 import type { IdentityError } from '../core/errors.ts'
 import type { Send } from '../core/http.ts'
@@ -9,6 +12,7 @@ import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
 import { createSender } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
+import { kubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
 import { createReloader, type Reloaded, type Reloader } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
@@ -16,6 +20,7 @@ import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
 import type { Stages } from './cycle.ts'
 import { explainRefusal } from './refusal.ts'
+import { secretStore } from './secret-store.ts'
 
 /** What surrounds the pieces: time, chance, and who is told of waits inside a source. */
 export interface Surroundings {
@@ -66,9 +71,15 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
     authenticator: conjur.authenticator,
     login: conjur.login,
   }
-  const variableIds = [
-    ...new Set(config.groups.flatMap((group) => group.entries.map((entry) => entry.variableId))),
-  ]
+  const secrets =
+    config.kubernetesSecrets &&
+    kubernetesSecrets({
+      store: secretStore(config.kubernetesSecrets.namespace, now),
+      names: config.kubernetesSecrets.names,
+      parseYaml,
+      parseList: parseSecretList,
+    })
+  const groups = config.kubernetesSecrets === undefined ? config.groups : []
   return {
     stages: {
       identity: createSource(config.identity.source, {
@@ -98,13 +109,23 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
           throw explainRefusal(error, credential, conjur.authenticator.type)
         }
       },
-      retrieve: (token, signal) => retrieve(reading, token, { variableIds, signal }),
+      async retrieve(token, signal) {
+        const wanted = await secrets?.wanted(signal)
+        const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
+        const isAll = wanted?.all === true || groups.some(({ fetchAll }) => fetchAll !== undefined)
+        const listed = isAll ? await listVariables(reading, token, signal) : undefined
+        const all = new Set([...ids, ...(wanted?.variableIds ?? []), ...(listed ?? [])])
+        const outcomes = await retrieve(reading, token, { variableIds: [...all], signal })
+        return { outcomes, ...(listed === undefined ? {} : { listed }) }
+      },
       isConjur: (token, signal) => isConjur(reading, token, signal),
       tokenOutput: tokenFile(config.accessTokenFile),
-      outputs:
-        config.groups.length === 0
+      outputs: [
+        ...(groups.length === 0
           ? []
-          : [secretFiles({ ...config, directory: config.secretsDirectory })],
+          : [secretFiles({ ...config, groups, directory: config.secretsDirectory })]),
+        ...(secrets === undefined ? [] : [secrets]),
+      ],
       removeDeleted: config.removeDeleted,
       clock: surroundings.clock,
     },

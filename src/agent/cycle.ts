@@ -11,10 +11,7 @@ import { isFresh } from './schedule.ts'
 export interface Stages {
   readonly identity: IdentitySource
   readonly authenticate: (credential: Credential, signal: AbortSignal) => Promise<AccessToken>
-  readonly retrieve: (
-    token: AccessToken,
-    signal: AbortSignal,
-  ) => Promise<ReadonlyMap<string, Outcome>>
+  readonly retrieve: (token: AccessToken, signal: AbortSignal) => Promise<Retrieved>
   /** Whether it is Conjur that answers: asked where nothing else in a pass has shown it. */
   readonly isConjur: (token: AccessToken, signal: AbortSignal) => Promise<boolean>
   /** The access token's own file, if it is wanted. */
@@ -24,6 +21,14 @@ export interface Stages {
   /** Whether a value that Conjur withdrew may go. */
   readonly removeDeleted: boolean
   readonly clock: Clock
+}
+
+/** What Conjur said in one reading. */
+export interface Retrieved {
+  /** By variable id. */
+  readonly outcomes: ReadonlyMap<string, Outcome>
+  /** Every variable that there is for us, where an output asks for all. */
+  readonly listed?: readonly string[]
 }
 
 /** What a pass is for. */
@@ -58,7 +63,7 @@ export async function cycle(
 ): Promise<Report> {
   let known = memory
   let loggedIn = false
-  let outcomes: Report['outcomes'] = new Map()
+  let retrieved: Retrieved = { outcomes: new Map() }
   const published: Published[] = []
   const outputErrors: AgentError[] = []
   const publish = async (output: Output, snapshot: Snapshot): Promise<void> => {
@@ -79,6 +84,7 @@ export async function cycle(
     return held
   }
   const end = (error?: AgentError): Report => {
+    const { outcomes } = retrieved
     return { memory: known, loggedIn, outcomes, published, error, outputErrors }
   }
 
@@ -89,19 +95,21 @@ export async function cycle(
       await publish(stages.tokenOutput, tokenAlone(held.token))
     }
     try {
-      outcomes = await stages.retrieve(held.token, signal)
+      retrieved = await stages.retrieve(held.token, signal)
     } catch (error) {
       // The token may have been revoked, or the server's clock runs ahead: one new one is worth it.
       if (loggedIn || !(error instanceof AgentError) || error.code !== 'CONJUR_UNAUTHENTICATED')
         throw error
       held = await logIn()
-      outcomes = await stages.retrieve(held.token, signal)
+      retrieved = await stages.retrieve(held.token, signal)
     }
+    const { outcomes, listed } = retrieved
     const proven = loggedIn || (await hasShownItself(stages, { outcomes, held, signal }))
     known = learn(known, outcomes, { proven, removeDeleted: stages.removeDeleted })
     const snapshot = snapshotOf(known, held.token, {
       variableIds: outcomes.keys(),
       removeDeleted: stages.removeDeleted,
+      listed,
     })
     for (const output of stages.outputs) await publish(output, snapshot)
     return end()

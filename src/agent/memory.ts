@@ -66,12 +66,25 @@ export function awaitsConfirmation({ refusals }: Memory): boolean {
 export function snapshotOf(
   memory: Memory,
   token: AccessToken,
-  { variableIds, removeDeleted }: { variableIds: Iterable<string>; removeDeleted: boolean },
+  {
+    variableIds,
+    removeDeleted,
+    listed,
+  }: {
+    variableIds: Iterable<string>
+    removeDeleted: boolean
+    listed?: readonly string[] | undefined
+  },
 ): Snapshot {
   const unknown = new Set<string>()
   for (const id of variableIds) {
     const decided = removeDeleted && (memory.refusals.get(id) ?? 0) >= DECISIVE_REFUSALS
     if (!memory.values.has(id) && !decided) unknown.add(id)
   }
-  return { accessToken: token.secret, values: memory.values, unknown }
+  return {
+    accessToken: token.secret,
+    values: memory.values,
+    unknown,
+    ...(listed === undefined ? {} : { listed }),
+  }
 }

@@ -26,6 +26,8 @@ export interface AgentConfig {
   }
   readonly identity: IdentityConfig
   readonly groups: readonly SecretGroup[]
+  /** Instead of files: the Secrets to fill, in the pod's namespace; no names: those with the label. */
+  readonly kubernetesSecrets?: { readonly names: readonly string[]; readonly namespace: string }
   readonly secretsDirectory: string
   readonly publish: 'set' | 'each'
   readonly requireTmpfs: 'true' | 'warn' | 'false'
@@ -114,17 +116,9 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     if (raw === undefined) continue
     problems.push(...(input.checkGroup?.(group) ?? []).map((what) => problemOf(raw, what)))
   }
-  if (take(settings.secretsDestination) === 'k8s_secrets') {
-    problems.push(
-      missing(
-        'SECRETS_DESTINATION',
-        'k8s_secrets is not in this version; write file and name a group',
-      ),
-    )
-  }
-  take(settings.k8sSecrets)
-  const mode =
-    input.mode ?? take(settings.containerMode) ?? (read.groups.length > 0 ? 'init' : 'sidecar')
+  const kubernetesSecrets = readKubernetesSecrets(take, problems)
+  const hasValues = read.groups.length > 0 || kubernetesSecrets !== undefined
+  const mode = input.mode ?? take(settings.containerMode) ?? (hasValues ? 'init' : 'sidecar')
   if (mode === 'standalone') {
     problems.push(
       missing('CONTAINER_MODE', 'standalone is not in this version; write init or sidecar'),
@@ -134,6 +128,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const config = {
     mode,
     groups: read.groups,
+    ...(kubernetesSecrets === undefined ? {} : { kubernetesSecrets }),
     secretsDirectory,
     publish: take(settings.publish),
     requireTmpfs: take(settings.requireTmpfs),
@@ -141,7 +136,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     accessTokenFile: {
       path: take(settings.authnTokenFile),
       whereUnwritable:
-        found.settings.has('authnTokenFile') || read.groups.length === 0
+        found.settings.has('authnTokenFile') || !hasValues
           ? ('refuse' as const)
           : ('leave-out' as const),
       encoding: take(settings.tokenEncoding),
@@ -176,6 +171,18 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     notes,
   })
   return { config: whole, partial, problems, notes }
+}
+
+/** The Kubernetes Secrets to fill; undefined where values go to files. */
+function readKubernetesSecrets(take: Take, problems: Problem[]): AgentConfig['kubernetesSecrets'] {
+  const names = take(settings.k8sSecrets)
+  const namespace = take(settings.podNamespace)
+  if (take(settings.secretsDestination) !== 'k8s_secrets') return undefined
+  if (namespace !== undefined) return { names: names ?? [], namespace }
+  problems.push(
+    missing('MY_POD_NAMESPACE', 'is needed to fill Secrets; set it by fieldRef metadata.namespace'),
+  )
+  return undefined
 }
 
 interface RefreshContext {

@@ -24,7 +24,9 @@ export interface SecretList {
  * Every scalar counts as text, so that an alias `no` or a path `123` means what it says.
  */
 export async function parseSecretList(source: unknown): Promise<SecretList> {
-  const list = typeof source === 'string' ? await parseYaml(source) : { value: source }
+  // Bare, it would be an alias of YAML; the incumbent takes it for what it means.
+  const text = source === '*' || typeof source !== 'string' ? undefined : source
+  const list = text === undefined ? { value: source } : await parseYaml(text)
   if ('problem' in list) return { entries: [], problems: [list.problem], warnings: [] }
   if (list.value === '*') return { entries: [], fetchAll: 'text', problems: [], warnings: [] }
   if (!Array.isArray(list.value) || list.value.length === 0) {

@@ -101,10 +101,13 @@ export function absolutePath(value: string): string | Unfit {
 
 /** Comma-separated words, white space and empty ones dropped. */
 export function list(value: string): readonly string[] {
-  return value
-    .split(',')
-    .map((item) => item.trim())
-    .filter((item) => item !== '')
+  return (
+    value
+      .split(/[,\n]/)
+      // An annotation holds a YAML list, the environment one with commas.
+      .map((item) => item.trim().replace(/^-\s+/, ''))
+      .filter((item) => item !== '')
+  )
 }
 
 /** `HOST:PORT`, or `off`. */

@@ -112,7 +112,8 @@ function decideList(
     const { alias, required } = resolved.entry
     if (resolved.state === 'value') return [{ alias, value: resolved.value }]
     // A template asks for its secrets by name: one that may be missing is empty there.
-    return group.format === 'template' && !required ? [{ alias, value: new Secret('') }] : []
+    const isNamed = group.format === 'template' && group.fetchAll === undefined
+    return isNamed && !required ? [{ alias, value: new Secret('') }] : []
   })
   const isTextAlone = group.format === 'template' && entries.length === 0
   if (present.length === 0 && !isTextAlone) return { ...nothing, gone: [path] }

@@ -136,9 +136,11 @@ async function publishOne(target: StoredTarget, pass: Pass): Promise<Published> 
     return { ...shown(target.name), state: 'kept', error }
   }
   const plan = planSecret(target, map, snapshot)
-  if (plan.isIncomplete) {
-    await tell(target, 'waiting: a value is missing', pass)
-    return { ...shown(target.name), state: 'missing', ...(plan.error && { error: plan.error }) }
+  const [lacking] = plan.lacking
+  if (lacking !== undefined) {
+    const error = incomplete(target, lacking)
+    await tell(target, `waiting: ${error.message}`, pass)
+    return { ...shown(target.name), state: 'missing', error }
   }
   const isSame = stands(target, plan)
   const error = isSame ? undefined : await write(target, plan, { options, signal })
@@ -146,7 +148,7 @@ async function publishOne(target: StoredTarget, pass: Pass): Promise<Published> 
   await tell(target, whole ?? (plan.isKept ? 'kept: a value is uncertain' : 'fresh'), pass)
   return {
     ...shown(target.name),
-    values: plan.values,
+    values: plan.own.size,
     state: error !== undefined || (isSame && plan.isKept) ? 'kept' : isSame ? 'same' : 'written',
     ...(whole === undefined ? {} : { error: whole }),
     ...(plan.notes.length === 0 ? {} : { notes: plan.notes }),
@@ -231,6 +233,18 @@ async function readMap(
     templates.push({ key, entries: group.entries, template })
   }
   return { map: { ...read, templates }, problems }
+}
+
+function incomplete({ name }: StoredTarget, variableId: string): OutputError {
+  return new OutputError(
+    'OUTPUT_UNFIT',
+    `Secret ${name} lacks ${variableId}: Conjur gives no value`,
+    {
+      hint: 'conjur-agent doctor --until variables says why',
+      retryable: true,
+      facts: { secret: name, variable: variableId },
+    },
+  )
 }
 
 function unfit({ name }: StoredTarget, why: string): OutputError {

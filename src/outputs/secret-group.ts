@@ -38,7 +38,7 @@ export function withEntries(
   const entries = listed
     ?.filter((variableId) => variableId.startsWith(prefix))
     .toSorted((one, other) => (one < other ? -1 : 1))
-    .map((variableId) => ({ alias: variableId, variableId, contentType, required: true }))
+    .map((variableId) => ({ alias: variableId, variableId, contentType, required: false }))
   return entries && { ...group, entries }
 }
 

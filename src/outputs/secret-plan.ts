@@ -4,7 +4,13 @@ import { decodeBase64 } from './base64.ts'
 import { renderGroup } from './group-template.ts'
 import type { Snapshot } from './output.ts'
 import type { SecretGroup } from './secret-group.ts'
-import { keysOfAll, type MapEntry, type SecretMap } from './secret-map.ts'
+import {
+  keysOfAll,
+  type MapAll,
+  type MapEntry,
+  type MapTemplate,
+  type SecretMap,
+} from './secret-map.ts'
 
 /** A Kubernetes Secret as it stands. */
 export interface StoredTarget {
@@ -23,12 +29,10 @@ export interface StoredTarget {
 export interface SecretPlan {
   /** All of them: a key of ours that is not here goes. */
   readonly own: ReadonlyMap<string, Secret>
-  /** How many values they hold. */
-  readonly values: number
   /** True where something uncertain was left as it is. */
   readonly isKept: boolean
-  /** True where a Secret that we never filled still lacks a value: nothing is to be written. */
-  readonly isIncomplete: boolean
+  /** Variables without which a Secret that we never filled is not to be written. */
+  readonly lacking: readonly string[]
   readonly error?: AgentError
   readonly notes: readonly string[]
 }
@@ -38,47 +42,55 @@ export interface SecretPlan {
  * that Conjur withdrew takes its key along, and a key that is not ours is never touched.
  */
 export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snapshot): SecretPlan {
+  const { values, unknown, listed } = snapshot
   const own = new Map<string, Secret>()
   const notes: string[] = []
+  const lacking: string[] = []
   let isKept = false
-  let isShort = false
   let error: AgentError | undefined
 
-  const keep = (key: string): void => {
-    const stored = target.ownKeys.has(key) ? target.data.get(key) : undefined
-    if (stored === undefined) isShort = true
-    else own.set(key, stored)
-    isKept = true
+  for (const entry of map.entries) {
+    const { key, variableId } = entry
+    const value = values.get(variableId)
+    if (value !== undefined) own.set(key, decoded(entry, value))
+    else if (!unknown.has(variableId) || !keep(key)) lacking.push(variableId)
   }
-  for (const entry of allEntries()) {
-    const value = snapshot.values.get(entry.variableId)
-    if (value !== undefined) own.set(entry.key, decoded(entry, value))
-    else if (snapshot.unknown.has(entry.variableId)) keep(entry.key)
-    else isShort = true
-  }
-  for (const template of map.templates) renderTemplate(template)
+  if (map.all !== undefined) fillAll(map.all)
+  for (const template of map.templates) fillTemplate(template)
   return {
     own,
-    values: own.size,
     isKept,
-    isIncomplete: isShort && target.ownKeys.size === 0,
+    lacking: target.ownKeys.size === 0 ? lacking : [],
     notes,
     ...(error === undefined ? {} : { error }),
   }
 
-  function allEntries(): readonly MapEntry[] {
-    if (map.all === undefined) return map.entries
-    if (snapshot.listed === undefined) {
+  /** Leaves a key as it is; false where it is not ours to leave. */
+  function keep(key: string): boolean {
+    const stored = target.ownKeys.has(key) ? target.data.get(key) : undefined
+    if (stored === undefined) return false
+    own.set(key, stored)
+    isKept = true
+    return true
+  }
+
+  /** What the host may see but not read is no failure here: it is left out. */
+  function fillAll(all: MapAll): void {
+    const named = new Set([...map.entries, ...map.templates].map(({ key }) => key))
+    if (listed === undefined) {
       // Which variables there are is not known in this pass: what they filled stays.
-      const named = new Set([...map.entries, ...map.templates].map(({ key }) => key))
-      for (const key of target.ownKeys) if (!named.has(key)) keep(key)
       isKept = true
-      return map.entries
+      for (const key of target.ownKeys) if (!named.has(key)) keep(key)
+      return
     }
-    const { entries, clashes } = keysOfAll(snapshot.listed, map.all)
+    const { entries, clashes } = keysOfAll(listed, all)
     for (const id of clashes) notes.push(`${id} has no key of its own: another one takes it`)
-    const named = new Set(map.entries.map(({ key }) => key))
-    return [...map.entries, ...entries.filter(({ key }) => !named.has(key))]
+    for (const entry of entries) {
+      if (named.has(entry.key)) continue
+      const value = values.get(entry.variableId)
+      if (value !== undefined) own.set(entry.key, decoded(entry, value))
+      else if (unknown.has(entry.variableId)) keep(entry.key)
+    }
   }
 
   function decoded({ key, contentType }: MapEntry, value: Secret): Secret {
@@ -87,17 +99,18 @@ export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snaps
     return bytes ?? value
   }
 
-  function renderTemplate({ key, entries, template }: SecretMap['templates'][number]): void {
-    if (entries.some(({ variableId }) => snapshot.unknown.has(variableId))) return keep(key)
+  function fillTemplate({ key, entries, template }: MapTemplate): void {
+    const uncertain = entries.filter(({ variableId }) => unknown.has(variableId))
+    if (uncertain.length > 0) {
+      if (!keep(key)) lacking.push(...uncertain.map(({ variableId }) => variableId))
+      return
+    }
+    const absent = entries.filter(({ variableId }) => !values.has(variableId))
     const present = entries.flatMap(({ alias, variableId, contentType }) => {
-      const value = snapshot.values.get(variableId)
+      const value = values.get(variableId)
       if (value === undefined) return []
       return [{ alias, value: decoded({ key: alias, variableId, contentType }, value) }]
     })
-    if (present.length === 0 && entries.length > 0) {
-      isShort = true
-      return undefined
-    }
     const group: SecretGroup = {
       name: key,
       entries,
@@ -110,13 +123,12 @@ export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snaps
       own.set(key, new Secret(renderGroup(group, present, 'safe')))
     } catch (failure) {
       if (!(failure instanceof AgentError)) throw failure
-      const isAbsent = present.length < entries.length
-      if (isAbsent) isShort = true
-      else {
+      if (absent.length > 0) {
+        lacking.push(...absent.map(({ variableId }) => variableId))
+      } else {
         error = failure
         keep(key)
       }
     }
-    return undefined
   }
 }

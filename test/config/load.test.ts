@@ -324,6 +324,22 @@ test.each([
   expect(lines.map((shown) => shown.split(' | ').at(-1))).toContain(what)
 })
 
+test('Kubernetes Secrets are named by annotation or environment, and need the namespace', async () => {
+  const environment = { ...conjur, SECRETS_DESTINATION: 'k8s_secrets', MY_POD_NAMESPACE: 'shop' }
+  const byAnnotation = await load({
+    environment,
+    annotations: 'conjur.org/k8s-secrets="- db\\n- keys"\n',
+  })
+  const byEnvironment = await load({ environment: { ...environment, K8S_SECRETS: 'db, keys' } })
+  const byLabel = await load({ environment })
+  const lines = await problems({ environment: { ...conjur, SECRETS_DESTINATION: 'k8s_secrets' } })
+
+  expect(byAnnotation.kubernetesSecrets).toEqual({ names: ['db', 'keys'], namespace: 'shop' })
+  expect(byEnvironment.kubernetesSecrets).toEqual(byAnnotation.kubernetesSecrets)
+  expect(byLabel).toMatchObject({ mode: 'init', kubernetesSecrets: { names: [] } })
+  expect(lines.join()).toContain('MY_POD_NAMESPACE')
+})
+
 test.each([
   [{}, undefined, 'sidecar'],
   [{ CONJUR_SECRETS__DB: '- a' }, undefined, 'init'],

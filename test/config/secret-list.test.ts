@@ -40,7 +40,7 @@ test('every scalar counts as text: no is an alias, 123 a path', async () => {
   ])
 })
 
-test.each(['"*"', '- "*": "*"', '- "*"'])('%s asks for everything', async (source) => {
+test.each(['*', '"*"', '- "*": "*"', '- "*"'])('%s asks for everything', async (source) => {
   const list = await parseSecretList(source)
 
   expect(list).toMatchObject({ entries: [], fetchAll: 'text', problems: [] })

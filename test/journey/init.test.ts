@@ -49,6 +49,23 @@ test('P5 init with authn-jwt ends with 0 and every value on the volume, in one l
   expect(lstatSync(bench.tokenFile).isFile()).toBe(true)
 })
 
+test('a group may ask for all that the host can read, and what it cannot is left out', async () => {
+  const { code } = await init({
+    CONJUR_SECRETS__DB: '*',
+    CONJUR_SECRET_FILE_FORMAT__DB: 'plain',
+    CONJUR_SECRETS_POLICY_PATH__DB: 'apps',
+  })
+
+  expect(code).toBe(0)
+  expect(readdirSync(join(bench.secrets, 'apps')).toSorted()).toEqual([
+    'api-key',
+    'binary',
+    'db-password',
+    'db-user',
+    'with,comma',
+  ])
+})
+
 test('init writes at most three info lines', async () => {
   const { output } = await init()
 

@@ -130,7 +130,9 @@ describe('P4', () => {
 
     expect(published[0]?.state).toBe('missing')
     expect(read('db')).toEqual(map)
-    expect(held.get('db')?.annotations.get(CONDITION)).toBe('waiting: a value is missing')
+    expect(held.get('db')?.annotations.get(CONDITION)).toBe(
+      'waiting: Secret db lacks app/password: Conjur gives no value',
+    )
   })
 
   test('an uncertain value leaves its key, a withdrawn one takes it along, foreign keys stay', async () => {

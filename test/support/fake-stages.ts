@@ -83,12 +83,13 @@ export function fakeStages(
       signal.throwIfAborted()
       events.push('read')
       throwNext(stages.faults.read)
-      return new Map(
-        [...server].map(([id, held]) => [
+      const outcomes = new Map(
+        [...server].map(([id, held]): [string, Outcome] => [
           id,
           typeof held === 'string' ? { kind: 'value', value: new Secret(held) } : held,
         ]),
       )
+      return { outcomes }
     },
     async isConjur() {
       events.push('whoami')

@@ -1,0 +1,99 @@
+/*
+ * The built agent against a real API server and the devserver; see kubernetes-secrets.test.ts.
+ */
+import { randomBytes } from 'node:crypto'
+import type { CoreV1Api } from '@kubernetes/client-node'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { connect } from '../../src/kubernetes/cluster.ts'
+import { CANARY, workbench, type Workbench } from '../support/workbench.ts'
+
+const { KUBECONFIG } = process.env
+
+describe.skipIf(KUBECONFIG === undefined)('SECRETS_DESTINATION=k8s_secrets', () => {
+  let api: CoreV1Api
+  let bench: Workbench
+  let environment: Record<string, string>
+  const namespace = `destination-${randomBytes(4).toString('hex')}`
+
+  beforeAll(async () => {
+    const { config, library } = await connect()
+    api = config.makeApiClient(library.CoreV1Api)
+    await api.createNamespace({ body: { metadata: { name: namespace } } })
+    bench = await workbench()
+    environment = {
+      KUBECONFIG: KUBECONFIG ?? '',
+      SECRETS_DESTINATION: 'k8s_secrets',
+      MY_POD_NAMESPACE: namespace,
+    }
+  })
+
+  afterAll(async () => {
+    await bench[Symbol.asyncDispose]()
+  })
+
+  test('init fills the named Secrets and ends', async () => {
+    await create('db', { 'conjur-map': 'user: apps/db-user\npassword: {id: apps/db-password}' })
+
+    const agent = bench.start(['init'], { ...environment, K8S_SECRETS: 'db' })
+    const { code } = await agent.ended
+
+    expect(agent.output()).not.toContain(CANARY)
+    expect(code).toBe(0)
+    expect(await dataOf('db')).toMatchObject({ user: 'web', password: `${CANARY}-password` })
+  })
+
+  test('P5 init ends with an error while a Secret lacks a value', async () => {
+    await create('lacking', { 'conjur-map': 'user: apps/db-user\nnone: apps/unset' })
+
+    const agent = bench.start(['init'], {
+      ...environment,
+      K8S_SECRETS: 'lacking',
+      RETRY_COUNT_LIMIT: '0',
+    })
+    const { code } = await agent.ended
+
+    expect(agent.stderr()).toContain('OUTPUT_UNFIT: Secret lacking lacks apps/unset')
+    expect(code).toBe(6)
+  })
+
+  test('a sidecar keeps labelled Secrets fresh, all variables too', async () => {
+    const labels = { 'conjur.org/managed-by-provider': 'true' }
+    await create('all', { 'conjur-map': '"*": "*"' }, labels)
+    const agent = bench.start(['sidecar'], {
+      ...environment,
+      CONJUR_SECRETS_REFRESH_INTERVAL: '1s',
+    })
+    await agent.line(({ code }) => code === 'PUBLISHED')
+
+    bench.conjur.setValue('apps/db-password', 'rotated')
+    await vi.waitFor(
+      async () => expect((await dataOf('all'))['apps.db-password']).toBe('rotated'),
+      { timeout: 15_000, interval: 100 },
+    )
+    agent.kill('SIGTERM')
+
+    expect((await agent.ended).code).toBe(0)
+    expect(Object.keys(await dataOf('all'))).toContain('apps.with.comma')
+    expect(Object.keys(await dataOf('all'))).not.toContain('apps.locked')
+  })
+
+  async function create(
+    name: string,
+    stringData: Record<string, string>,
+    labels: Record<string, string> = {},
+  ): Promise<void> {
+    await api.createNamespacedSecret({
+      namespace,
+      body: { metadata: { name, labels }, stringData },
+    })
+  }
+
+  async function dataOf(name: string): Promise<Record<string, string>> {
+    const { data = {} } = await api.readNamespacedSecret({ name, namespace })
+    const decoded = Object.entries(data).map(([key, base64]) => [
+      key,
+      Buffer.from(base64, 'base64').toString(),
+    ])
+    return Object.fromEntries(decoded)
+  }
+})
