@@ -17,9 +17,12 @@ export async function connect(): Promise<Cluster> {
   return { library, config }
 }
 
-/** Options of one request: its deadline. */
-export function requestOptions({ library }: Cluster): client.ConfigurationOptions {
-  return withDeadline(library.setHeaderMiddleware('Accept', 'application/json'))
+/** Options of one request: its deadline, and a signal that ends it sooner. */
+export function requestOptions(
+  { library }: Cluster,
+  signal?: AbortSignal,
+): client.ConfigurationOptions {
+  return withDeadline(library.setHeaderMiddleware('Accept', 'application/json'), signal)
 }
 
 /** The same for a patch that names only what it changes; lists of named things are merged by name. */
@@ -34,12 +37,16 @@ export function applyPatch({ library }: Cluster): client.ConfigurationOptions {
   return withDeadline(library.setHeaderMiddleware('Content-Type', ServerSideApply))
 }
 
-function withDeadline(header: client.ObservableMiddleware): client.ConfigurationOptions {
+function withDeadline(
+  header: client.ObservableMiddleware,
+  signal?: AbortSignal,
+): client.ConfigurationOptions {
   return {
     middleware: [
       {
         pre: (request) => {
-          request.setSignal(AbortSignal.timeout(DEADLINE_MS))
+          const deadline = AbortSignal.timeout(DEADLINE_MS)
+          request.setSignal(signal === undefined ? deadline : AbortSignal.any([signal, deadline]))
           return header.pre(request)
         },
         post: (response) => header.post(response),

@@ -1,6 +1,5 @@
-import type { CoreV1Api } from '@kubernetes/client-node'
-
 import { isRecord, parseRecord } from '../core/json.ts'
+import { connect, requestOptions, type Cluster } from './cluster.ts'
 
 /** A service-account token to be asked for; the shape that `identity` declares. */
 export interface TokenRequest {
@@ -20,45 +19,31 @@ export type TokenAnswer =
       readonly retryAfterMs?: number | undefined
     }
 
-const DEADLINE_MS = 30_000
-
 /**
  * Asks the API server for a service-account token (TokenRequest), as the pod's own service account
- * or as the kubeconfig's user. The client is loaded and configured at the first call, and the pod's
- * own token is read by it at each.
+ * or as the kubeconfig's user. The client is loaded at the first call; it reads the pod's own token
+ * itself, at each.
  */
 export function createTokenWith(
-  loadApi: () => Promise<CoreV1Api> = fromDefault,
+  reach: () => Promise<Cluster> = connect,
 ): (request: TokenRequest, signal: AbortSignal) => Promise<TokenAnswer> {
-  let api: Promise<CoreV1Api> | undefined
   return async (request, signal) => {
-    api ??= loadApi()
-    const client = await api
+    signal.throwIfAborted()
+    const cluster = await reach()
+    const api = cluster.config.makeApiClient(cluster.library.CoreV1Api)
     try {
-      const created = await untilAborted(
-        client.createNamespacedServiceAccountToken({
-          namespace: request.namespace,
-          name: request.serviceAccount,
-          body: bodyOf(request),
-        }),
-        AbortSignal.any([signal, AbortSignal.timeout(DEADLINE_MS)]),
+      const { status } = await api.createNamespacedServiceAccountToken(
+        { namespace: request.namespace, name: request.serviceAccount, body: bodyOf(request) },
+        requestOptions(cluster, signal),
       )
-      const token = created.status?.token
-      return token === undefined
+      return status?.token === undefined
         ? { status: 'no answer', reason: 'an answer without a token' }
-        : { token }
+        : { token: status.token }
     } catch (error) {
       if (signal.aborted) throw signal.reason
       return answerOf(error)
     }
   }
-}
-
-async function fromDefault(): Promise<CoreV1Api> {
-  const { CoreV1Api, KubeConfig } = await import('./client.ts')
-  const config = new KubeConfig()
-  config.loadFromDefault()
-  return config.makeApiClient(CoreV1Api)
 }
 
 function bodyOf({ audiences, expirationSeconds, boundPod }: TokenRequest): {
@@ -76,21 +61,6 @@ function bodyOf({ audiences, expirationSeconds, boundPod }: TokenRequest): {
     apiVersion: 'authentication.k8s.io/v1',
     kind: 'TokenRequest',
     spec: { audiences: [...audiences], expirationSeconds, ...boundTo },
-  }
-}
-
-// The client takes no signal of ours: its request may outlive the wait, its answer is dropped.
-async function untilAborted<T>(pending: Promise<T>, signal: AbortSignal): Promise<T> {
-  signal.throwIfAborted()
-  let onAbort: (() => void) | undefined
-  const aborted = new Promise<never>((_resolve, reject) => {
-    onAbort = () => reject(signal.reason)
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    return await Promise.race([pending, aborted])
-  } finally {
-    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
   }
 }
 

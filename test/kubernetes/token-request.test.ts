@@ -1,6 +1,7 @@
-import { CoreV1Api, KubeConfig } from '@kubernetes/client-node'
 import { expect, test } from 'vitest'
 
+import * as library from '../../src/kubernetes/client.ts'
+import type { Cluster } from '../../src/kubernetes/cluster.ts'
 import { createTokenWith, type TokenRequest } from '../../src/kubernetes/token-request.ts'
 import { bodyOf, loopbackServer } from '../support/loopback-server.ts'
 
@@ -25,7 +26,7 @@ test('a token is asked for as the API describes it', async () => {
     })
   })
 
-  const answer = await createTokenWith(apiAt(server.url))(REQUEST, signal)
+  const answer = await createTokenWith(clusterAt(server.url))(REQUEST, signal)
 
   expect(answer).toEqual({ token: 'eyJ' })
   expect(seen).toEqual([
@@ -58,7 +59,7 @@ test('a refusal is its status and reason', async () => {
     )
   })
 
-  const answer = await createTokenWith(apiAt(server.url))(REQUEST, signal)
+  const answer = await createTokenWith(clusterAt(server.url))(REQUEST, signal)
 
   expect(answer).toMatchObject({ status: 403, reason: 'serviceaccounts "web" is forbidden' })
 })
@@ -68,7 +69,7 @@ test('Retry-After is passed on', async () => {
     response.writeHead(429, { 'Retry-After': '3' }).end('slow down')
   })
 
-  const answer = await createTokenWith(apiAt(server.url))(REQUEST, signal)
+  const answer = await createTokenWith(clusterAt(server.url))(REQUEST, signal)
 
   expect(answer).toMatchObject({ status: 429, retryAfterMs: 3000 })
 })
@@ -77,7 +78,7 @@ test('an API server that is not there is no answer', async () => {
   const server = await loopbackServer(() => {})
   await server.close()
 
-  const answer = await createTokenWith(apiAt(server.url))(REQUEST, signal)
+  const answer = await createTokenWith(clusterAt(server.url))(REQUEST, signal)
 
   expect(answer).toMatchObject({ status: 'no answer', reason: 'ECONNREFUSED' })
 })
@@ -87,7 +88,7 @@ test('P7: aborting ends the wait for a silent API server', async () => {
   const stop = new AbortController()
   const reason = new Error('SIGTERM')
 
-  const asked = createTokenWith(apiAt(server.url))(REQUEST, stop.signal).catch(
+  const asked = createTokenWith(clusterAt(server.url))(REQUEST, stop.signal).catch(
     (error: unknown) => error,
   )
   setImmediate(() => stop.abort(reason))
@@ -95,11 +96,11 @@ test('P7: aborting ends the wait for a silent API server', async () => {
   expect(await asked).toBe(reason)
 })
 
-function apiAt(url: URL): () => Promise<CoreV1Api> {
-  const config = new KubeConfig()
+function clusterAt(url: URL): () => Promise<Cluster> {
+  const config = new library.KubeConfig()
   config.loadFromClusterAndUser(
     { name: 'test', server: url.origin, skipTLSVerify: true },
     { name: 'test' },
   )
-  return () => Promise.resolve(config.makeApiClient(CoreV1Api))
+  return () => Promise.resolve({ library, config })
 }
