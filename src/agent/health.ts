@@ -12,10 +12,17 @@ export function liveness(status: StatusDocument, now: number): { ok: boolean; re
     : { ok: false, reasons: [`the next pass is ${Math.round(overdueMs / 1000)} s overdue`] }
 }
 
-/** Whether the application finds everything it needs: all outputs published, nothing expired since. */
+/** Whether the application finds everything it needs: all outputs published, nothing expired or too old since. */
 export function readiness(status: StatusDocument, now: number): { ok: boolean; reasons: string[] } {
   const { accessToken } = status
   const expired = accessToken !== undefined && Date.parse(accessToken.expiresAt) <= now
-  const reasons = [...status.reasons, ...(expired ? ['the access token is expired'] : [])]
+  const stale = status.outputs.filter(
+    ({ staleAt }) => staleAt !== undefined && Date.parse(staleAt) <= now,
+  )
+  const reasons = [
+    ...status.reasons,
+    ...(expired ? ['the access token is expired'] : []),
+    ...stale.map(({ name }) => `${name} is older than it may be`),
+  ]
   return { ok: reasons.length === 0, reasons }
 }

@@ -8,6 +8,7 @@ import type { HttpRequest, Send } from '../core/http.ts'
 import { SendFailure } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
 import type { Reloaded } from '../outputs/reload.ts'
+import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
 import { remove, writeNewFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
@@ -43,10 +44,16 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   let status = firstStatus(config.mode, clock.now())
   const incumbent = statusFiles(config.statusDirectory)
   let server: { close(): Promise<void> } | undefined
+  const ages = new Map(
+    config.groups.flatMap((group) =>
+      groupPaths(group).map((path) => [path, group.staleAfterMs] as const),
+    ),
+  )
+  const staleAfterMs = (output: string): number | undefined => ages.get(output)
   tell.started(config)
   return {
     passed(report, next) {
-      status = nextStatus(status, { report, next, clock })
+      status = nextStatus(status, { report, next, clock, staleAfterMs })
       tell.passed(report, next)
       const { held } = report.memory
       measures.passed(report, {

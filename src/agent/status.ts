@@ -34,6 +34,8 @@ export interface OutputStatus {
   readonly changedAt?: string
   readonly checkedAt?: string
   readonly nextAt?: string
+  /** From then on it is too old, unless Conjur was looked at again. */
+  readonly staleAt?: string
   readonly error?: Failure
 }
 
@@ -55,15 +57,23 @@ export function firstStatus(mode: string, now: number): StatusDocument {
   }
 }
 
+interface StatusFacts {
+  readonly report: Report
+  readonly next: NextPass
+  readonly clock: Clock
+  /** How old an output may be, in milliseconds. */
+  readonly staleAfterMs?: (output: string) => number | undefined
+}
+
 /** The document after one more pass. */
 export function nextStatus(
   before: StatusDocument,
-  { report, next, clock }: { report: Report; next: NextPass; clock: Clock },
+  { report, next, clock, staleAfterMs = () => undefined }: StatusFacts,
 ): StatusDocument {
   const now = clock.now()
   const { held } = report.memory
   const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
-  const outputs = nextOutputs(before.outputs, { report, next, now })
+  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs })
   const failure = next.retry?.error
   const reasons = [
     ...(leftMs > 0 ? [] : ['there is no access token that is not expired']),
@@ -108,11 +118,12 @@ interface Passed {
   readonly report: Report
   readonly next: NextPass
   readonly now: number
+  readonly staleAfterMs: (output: string) => number | undefined
 }
 
 function nextOutputs(
   before: readonly OutputStatus[],
-  { report, next, now }: Passed,
+  { report, next, now, staleAfterMs }: Passed,
 ): readonly OutputStatus[] {
   const known = new Map(before.map((output) => [output.name, output]))
   const published = new Set<string>()
@@ -120,15 +131,20 @@ function nextOutputs(
     published.add(name)
     const changed = state === 'written' || state === 'removed'
     const changedAt = changed ? instant(now) : known.get(name)?.changedAt
+    const isFresh = state === 'written' || state === 'same'
+    const staleMs = staleAfterMs(name)
+    const staleAt =
+      isFresh && staleMs !== undefined ? instant(now + staleMs) : known.get(name)?.staleAt
     const dueMs = kind === 'token' ? next.renewalInMs : (next.retry?.waitMs ?? next.valuesInMs)
     known.set(name, {
       name,
       kind,
       values,
-      state: state === 'written' || state === 'same' ? 'fresh' : state,
+      state: isFresh ? 'fresh' : state,
       ...(changedAt === undefined ? {} : { changedAt }),
       checkedAt: instant(now),
       ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
+      ...(staleAt === undefined ? {} : { staleAt }),
       ...(error === undefined ? {} : { error: failureOf(error) }),
     })
   }

@@ -43,14 +43,20 @@ function health(file: string, { isLive }: { isLive: boolean }): number {
     if (isLive) {
       if (overdueMs > OVERDUE_MS) why = `the next pass is ${span(overdueMs)} overdue`
     } else if (!view.ready) why = view.reasons.join('; ')
-    else if (view.expiresAt !== undefined && view.expiresAt <= now)
-      why = 'the access token is expired'
+    else why = overdue(view, now)
   } catch (error) {
     why = error instanceof Error ? error.message : 'unknown'
   }
   if (why === undefined) return 0
   process.stderr.write(`${why}\n`)
   return 1
+}
+
+/** What has gone by since the document was written. */
+function overdue({ expiresAt, outputs }: View, now: number): string | undefined {
+  if (expiresAt !== undefined && expiresAt <= now) return 'the access token is expired'
+  const stale = outputs.find(({ staleAt }) => staleAt !== undefined && staleAt <= now)
+  return stale === undefined ? undefined : `${stale.name} is older than it may be`
 }
 
 function read(file: string): string {
@@ -85,6 +91,7 @@ interface Row {
   readonly changedAt: number | undefined
   readonly checkedAt: number | undefined
   readonly nextAt: number | undefined
+  readonly staleAt: number | undefined
   readonly error: string | undefined
 }
 
@@ -121,17 +128,14 @@ function rowOf(output: Record<string, unknown>): Row {
     changedAt: instantOf(output['changedAt']),
     checkedAt: instantOf(output['checkedAt']),
     nextAt: instantOf(output['nextAt']),
+    staleAt: instantOf(output['staleAt']),
     error: failureOf(output['error']),
   }
 }
 
 function isFresh(view: View, now: number): boolean {
-  const expired = view.expiresAt !== undefined && view.expiresAt <= now
-  return (
-    view.ready &&
-    !expired &&
-    view.outputs.every(({ state }) => state === 'fresh' || state === 'removed')
-  )
+  const all = view.outputs.every(({ state }) => state === 'fresh' || state === 'removed')
+  return view.ready && all && overdue(view, now) === undefined
 }
 
 function table(view: View, { symbols, now }: { symbols: Symbols; now: number }): string {

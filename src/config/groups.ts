@@ -1,3 +1,4 @@
+import { parseDuration } from './duration.ts'
 import { problemOf, type Note, type Problem } from './problems.ts'
 import { parseReload, type ReloadAction } from './reload.ts'
 import { parseSecretList, type Entry } from './secret-list.ts'
@@ -15,6 +16,8 @@ export interface SecretGroup {
   readonly format: Format
   /** Permission bits of the file. */
   readonly mode: number
+  /** How old its files may be before the agent is no longer ready, in milliseconds. */
+  readonly staleAfterMs?: number
   readonly template?: { readonly text: string } | { readonly file: string }
   /** What is done when the group's files have changed. */
   readonly reload?: readonly ReloadAction[]
@@ -86,6 +89,7 @@ async function readGroup(
   }))
   const format = readFormat(fields, problems)
   const mode = readMode(fields, problems)
+  const staleAfterMs = readStaleAfter(fields, problems)
   const template = readTemplate(name, { fields, format, templates, problems })
   const path = readPath(name, { fields, format, template: template !== undefined, problems })
   const policyPath = textOf(fields, 'policyPath')?.replace(/^\/+/, '').replace(/\/+$/, '') ?? ''
@@ -110,6 +114,7 @@ async function readGroup(
       path,
       format,
       mode,
+      ...(staleAfterMs === undefined ? {} : { staleAfterMs }),
       ...(template === undefined ? {} : { template }),
       ...(fields.has('reload') ? { reload: readReload(fields, problems) } : {}),
     },
@@ -144,6 +149,17 @@ function readMode(fields: Fields, problems: Problem[]): number {
     )
   }
   return mode ?? 0o644
+}
+
+function readStaleAfter(fields: Fields, problems: Problem[]): number | undefined {
+  const [raw] = fields.get('staleAfter') ?? []
+  if (raw === undefined) return undefined
+  const typed = String(raw.value).trim()
+  const ms = parseDuration(typed)
+  if (ms === undefined || ms < 1000) {
+    problems.push(problemOf(raw, `"${typed}" is no duration of at least 1s such as 15m`))
+  }
+  return ms
 }
 
 interface TemplateContext {

@@ -505,6 +505,12 @@ export const groupSettings = {
     help: "The file's permissions such as rw-r----- ; rw-r--r-- unless set.",
     example: 'rw-r-----',
   },
+  staleAfter: {
+    env: 'CONJUR_STALE_AFTER',
+    annotation: 'stale-after',
+    help: 'How old the files may be, by the last look at Conjur, before the agent is no longer ready.',
+    example: '15m',
+  },
   template: {
     env: 'CONJUR_SECRET_FILE_TEMPLATE',
     annotation: 'secret-file-template',

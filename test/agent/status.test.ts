@@ -84,3 +84,20 @@ test('a loop that stands still is not live', () => {
 
   expect(liveness(status, clock.now() + 300_000 + 61_000).ok).toBe(false)
 })
+
+test('an output that is older than it may be ends readiness, until Conjur was looked at again', () => {
+  const aged = { next: { retry: undefined, valuesInMs: 300_000, renewalInMs: 360_000 } }
+  const staleAfterMs = (): number => 60_000
+  const status = nextStatus(first, {
+    report: report(),
+    clock: agentClock(clock),
+    staleAfterMs,
+    ...aged,
+  })
+
+  expect(readiness(status, clock.now() + 59_000).ok).toBe(true)
+  expect(readiness(status, clock.now() + 60_000)).toEqual({
+    ok: false,
+    reasons: ['db.json is older than it may be'],
+  })
+})
