@@ -15,6 +15,8 @@ RUN npm run build
 # The base has no `env`: the command names its Node by path, and is found on the PATH by probes and people.
 RUN sed -i '1s|.*|#!/nodejs/bin/node|' dist/main.js && chmod 0755 dist/main.js && echo '{"type":"module"}' >dist/package.json \
   && mkdir bin && ln -s /app/dist/main.js bin/conjur-agent
+# The incumbent's helper scripts: without a shell, their first line names the program that does their work.
+RUN for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/conjur-agent $name" >bin/conjur-$name.sh && chmod 0755 bin/conjur-$name.sh; done
 # Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
 ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
 RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main.js $command >/dev/null 2>&1 || true; done

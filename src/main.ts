@@ -29,6 +29,9 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'status':
     case 'healthcheck':
       return (await import('./cli/status.ts')).status
+    case 'secrets-provided':
+    case 'secrets-unchanged':
+      return (await import('./cli/helper-scripts.ts')).helperScript
     case 'devserver':
       return (await import('./devserver/start.ts')).start
     case 'demo':

@@ -126,6 +126,18 @@ export const commands = {
       'status-directory': { value: 'DIR', help: 'where agent.json is (/conjur/status)' },
     },
   },
+  'secrets-provided': {
+    summary: 'Waits until everything is published; what conjur-secrets-provided.sh runs.',
+    examples: [['conjur-agent secrets-provided', 'in a postStart hook']],
+    flags: {},
+    positionals: '[SCRIPT]',
+  },
+  'secrets-unchanged': {
+    summary: 'Ends with 1 once after a change; what conjur-secrets-unchanged.sh runs.',
+    examples: [['conjur-agent secrets-unchanged', 'in a liveness probe']],
+    flags: {},
+    positionals: '[SCRIPT]',
+  },
   devserver: {
     summary: 'Plays a small Conjur on loopback over TLS, for development and tests.',
     examples: [['conjur-agent devserver --policy web.yml --explain', 'why is my login refused?']],

@@ -1,6 +1,7 @@
 import { chmodSync, existsSync, lstatSync, readFileSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Secret } from '../core/secret.ts'
+import { PROVIDED, UPDATED } from '../core/status-names.ts'
 import { outputFailure } from './output-failure.ts'
 import { remove, writeNewFile } from './volume-write.ts'
 
@@ -30,21 +31,6 @@ export function statusFiles(directory: string): StatusFiles {
   }
 }
 
-/** Whether everything was published once. */
-export function isProvided(directory: string): boolean {
-  return isFile(join(directory, PROVIDED))
-}
-
-/** Whether something has changed since this was asked last. */
-export function takeUpdated(directory: string): boolean {
-  const path = join(directory, UPDATED)
-  if (!isFile(path)) return false
-  remove(path)
-  return true
-}
-
-const PROVIDED = 'CONJUR_SECRETS_PROVIDED'
-const UPDATED = 'CONJUR_SECRETS_UPDATED'
 const UNCHANGED_SCRIPT = 'conjur-secrets-unchanged.sh'
 
 /** Run by the application's liveness probe, in its container and by its shell. */
