@@ -134,14 +134,13 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
       return (options.askIssuer ?? fetchText)(address, ca)
     },
   }
-  const served = await certificate
-  const listener = await listen(world, { host, port: options.port ?? 0 }, served)
+  const listener = await listen(world, { host, port: options.port ?? 0 }, certificate)
   world.changed()
-  const scheme = served === undefined ? 'http' : 'https'
+  const scheme = certificate === undefined ? 'http' : 'https'
   const shownHost = isWildcard(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
   return {
     url: `${scheme}://${shownHost}:${listener.port}${world.settings.basePath}`,
-    ca: served?.ca ?? '',
+    ca: certificate?.ca ?? '',
     account,
     adminApiKey,
     faults,

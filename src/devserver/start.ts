@@ -2,6 +2,7 @@ import { createWriteStream } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { keepSmall } from './memory.ts'
 import { isLoopback, FlagError, readFlags, type Asked } from './options.ts'
 import { PolicyInvalid } from './policy/entry.ts'
 import { startDevserver, type Devserver, type DevserverOptions, type PolicyText } from './server.ts'
@@ -20,6 +21,7 @@ interface CommandLine {
  */
 export async function start({ flags }: CommandLine): Promise<number> {
   let directory: string | undefined
+  keepSmall()
   try {
     const asked = readFlags(flags)
     directory = await mkdtemp(join(tmpdir(), 'conjur-devserver-'))

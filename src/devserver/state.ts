@@ -31,13 +31,13 @@ const annotation = object({ name: string(), value: string(), policy: string(), p
 const file = object({
   schema: literal(schema),
   tokenKey: string(),
-  roles: array(object({ id: string(), policy: optional(string()), createdAt: number() })),
+  roles: array(object({ id: string(), policy: optional(string()), createdAt: string() })),
   resources: array(
     object({
       id: string(),
       owner: string(),
       policy: optional(string()),
-      createdAt: number(),
+      createdAt: string(),
       annotations: array(annotation),
       permissions: array(permission),
       place: optional(place),
@@ -69,7 +69,7 @@ const file = object({
     array(
       object({
         version: number(),
-        text: string(),
+        packed: string(),
         createdAt: number(),
         finishedAt: number(),
         clientIp: string(),
@@ -140,8 +140,12 @@ function restore(store: Store, text: string): string {
     )
   }
   for (const id of state.enabled) store.enabled.add(id)
-  for (const [id, versions] of Object.entries(state.policyVersions))
-    store.policyVersions.set(id, versions)
+  for (const [id, versions] of Object.entries(state.policyVersions)) {
+    store.policyVersions.set(
+      id,
+      versions.map((each) => ({ ...each, packed: Buffer.from(each.packed, 'base64') })),
+    )
+  }
   return state.tokenKey
 }
 
@@ -169,6 +173,11 @@ function dump(store: Store, tokenKey: string): string {
       ]),
     ),
     enabled: [...store.enabled],
-    policyVersions: Object.fromEntries(store.policyVersions),
+    policyVersions: Object.fromEntries(
+      [...store.policyVersions].map(([id, versions]) => [
+        id,
+        versions.map((each) => ({ ...each, packed: each.packed.toString('base64') })),
+      ]),
+    ),
   })
 }

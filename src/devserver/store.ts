@@ -26,7 +26,8 @@ export interface Resource {
   readonly owner: string
   /** The policy it was loaded into; absent for what exists before any policy. */
   readonly policy?: string
-  readonly createdAt: number
+  /** As the API writes it: one text serves all that one load made. */
+  readonly createdAt: string
   readonly annotations: readonly Annotation[]
   readonly permissions: readonly Permission[]
   readonly place?: Place
@@ -45,7 +46,7 @@ export interface Membership {
 export interface Role {
   readonly id: string
   readonly policy?: string
-  readonly createdAt: number
+  readonly createdAt: string
 }
 
 export interface Credentials {
@@ -63,7 +64,8 @@ export interface SecretVersion {
 
 export interface PolicyVersion {
   readonly version: number
-  readonly text: string
+  /** The text, deflated. */
+  readonly packed: Buffer
   readonly createdAt: number
   readonly finishedAt: number
   readonly clientIp: string

@@ -1,4 +1,4 @@
-import { compactVerify, importJWK, type CryptoKey } from 'jose'
+import type { CryptoKey } from 'jose'
 import { array, looseObject, record, safeParse, string, unknown, type InferOutput } from 'valibot'
 import { decodeFailed, tokenExpired } from '../refusals.ts'
 import type { SigningKeys } from './signing-keys.ts'
@@ -91,6 +91,7 @@ async function verifySignature(
       because: `kid: token "${kid}", issuer ${known}`,
     })
   }
+  const { compactVerify } = await import('jose')
   try {
     await compactVerify(token, await imported(key, alg), { algorithms: [alg] })
   } catch {
@@ -106,6 +107,7 @@ async function imported(
 ): Promise<CryptoKey | Uint8Array> {
   // Only the key itself counts: what the JWK says of use and algorithm, the real server does not read.
   const { alg: _, use: __, key_ops: ___, ...bare } = key
+  const { importJWK } = await import('jose')
   return importJWK({ ...bare, kty: key.kty, kid: String(key.kid) }, alg)
 }
 

@@ -8,13 +8,13 @@ import {
   type Place,
   type Store,
 } from '../store.ts'
-import { entriesIn, listOf, notesOf, recordTypes, type Entry } from './entry.ts'
+import { entriesIn, listOf, notesOf, type Entry } from './entry.ts'
 import type { Resolved } from './resolve.ts'
 import { textOfScalar } from './scalar.ts'
 
-/** A record as a policy declares it. */
+/** A record as a policy declares it; or a run of records that differ in their ids alone, one a line. */
 export interface RecordDraft {
-  readonly id: string
+  readonly ids: readonly string[]
   readonly owner: string
   readonly isRole: boolean
   readonly annotations: readonly Annotation[]
@@ -28,7 +28,7 @@ export interface RecordDraft {
 export interface Draft {
   readonly records: readonly RecordDraft[]
   readonly memberships: readonly Membership[]
-  readonly permissions: readonly { readonly resource: string; readonly permission: Permission }[]
+  readonly permissions: readonly PermissionDraft[]
   readonly denied: readonly {
     readonly resource: string
     readonly privilege: string
@@ -36,6 +36,12 @@ export interface Draft {
   }[]
   readonly revoked: readonly { readonly role: string; readonly member: string }[]
   readonly deleted: readonly string[]
+}
+
+/** What one statement permits: the same on each of its resources. */
+export interface PermissionDraft {
+  readonly resources: readonly string[]
+  readonly permissions: readonly Permission[]
 }
 
 /** A policy refers to a record that neither it nor the server knows. */
@@ -60,18 +66,16 @@ export function notFound(id: string): string {
 export function draftOf(resolved: Resolved, policy: string, known: (id: string) => boolean): Draft {
   const records: RecordDraft[] = []
   const memberships: Membership[] = []
-  const permissions: { resource: string; permission: Permission }[] = []
+  const permissions: PermissionDraft[] = []
   const denied: { resource: string; privilege: string; role: string }[] = []
   const revoked: { role: string; member: string }[] = []
   const deleted: string[] = []
-  const declared = new Set<string>()
-  for (const entry of resolved.entries)
-    if (recordTypes.has(entry.type)) declared.add(resolved.fullIdOf(entry))
   const find = (entry: Entry): string => existing(resolved.fullIdOf(entry))
   const existing = (id: string): string => {
-    if (!declared.has(id) && !known(id)) throw new RecordUnknown(id)
+    if (!resolved.declared.has(id) && !known(id)) throw new RecordUnknown(id)
     return id
   }
+  const findAll = (entry: Entry): readonly string[] => resolved.fullIdsOf(entry).map(existing)
   const grant = (entry: Entry, role: string, member: { id: string; admin: boolean }): void => {
     memberships.push({
       role,
@@ -97,24 +101,19 @@ export function draftOf(resolved: Resolved, policy: string, known: (id: string) 
               })
           }
         break
-      case 'permit':
-        for (const target of each('resource'))
-          for (const privilege of privileges)
-            for (const role of each('role'))
-              permissions.push({
-                resource: find(target),
-                permission: { privilege, role: find(role), policy, place: entry.place },
-              })
+      case 'permit': {
+        const { place } = entry
+        const resources = each('resource').map((target) => findAll(target))
+        const permitted = each('role').flatMap((role) =>
+          privileges.map((privilege) => ({ privilege, role: find(role), policy, place })),
+        )
+        for (const ids of resources) permissions.push({ resources: ids, permissions: permitted })
         break
+      }
       case 'deny':
-        for (const target of each('resource'))
-          for (const privilege of privileges)
-            for (const role of each('role'))
-              denied.push({
-                resource: resolved.fullIdOf(target),
-                privilege,
-                role: resolved.fullIdOf(role),
-              })
+        for (const resource of each('resource').flatMap((target) => resolved.fullIdsOf(target)))
+          for (const role of each('role').map((role) => resolved.fullIdOf(role)))
+            for (const privilege of privileges) denied.push({ resource, privilege, role })
         break
       case 'revoke':
         for (const role of each('role'))
@@ -122,7 +121,8 @@ export function draftOf(resolved: Resolved, policy: string, known: (id: string) 
             revoked.push({ role: resolved.fullIdOf(role), member: resolved.fullIdOf(member) })
         break
       case 'delete':
-        deleted.push(...each('record').map((record) => resolved.fullIdOf(record)))
+        for (const record of each('record'))
+          for (const id of resolved.fullIdsOf(record)) deleted.push(id)
         break
       case 'member':
         break
@@ -130,7 +130,7 @@ export function draftOf(resolved: Resolved, policy: string, known: (id: string) 
         const record = recordDraft(entry, resolved, policy)
         records.push({ ...record, owner: existing(record.owner) })
         for (const layer of each('layer'))
-          grant(entry, find(layer), { id: record.id, admin: false })
+          grant(entry, find(layer), { id: resolved.fullIdOf(entry), admin: false })
       }
     }
   }
@@ -148,7 +148,7 @@ function recordDraft(entry: Entry, resolved: Resolved, policy: string): RecordDr
     throw new RecordInvalid(`Host factory '${identifierOf(id)}' does not include any layers`)
   }
   return {
-    id,
+    ids: resolved.fullIdsOf(entry),
     owner: resolved.ownerOf(entry),
     isRole: isRoleKind(kindOf(id)),
     annotations: annotationsOf(entry, policy, resolved),

@@ -5,6 +5,8 @@ export interface Entry {
   readonly type: EntryType
   readonly place: Place
   readonly fields: ReadonlyMap<string, Value>
+  /** Set for a run: the names of many records that have nothing else, one a line from `place` on. */
+  readonly run?: readonly string[]
 }
 
 /** What an attribute can hold. An alias yields the very object that its anchor names. */

@@ -1,6 +1,10 @@
+import { deflateRawSync } from 'node:zlib'
 import { partsOf } from '../ids.ts'
+import { largeText, releaseMemory } from '../memory.ts'
+import { timestamp } from '../timestamp.ts'
 import {
   addMembership,
+  byText,
   credentialsOf,
   isActor,
   removeMembership,
@@ -40,6 +44,10 @@ export interface Loaded {
   readonly warnings: readonly string[]
 }
 
+interface DatedLoad extends PolicyLoad {
+  readonly createdAt: string
+}
+
 /** A policy text that deletes, sent where only adding is allowed. */
 export class DeletionNotAllowed extends Error {}
 
@@ -66,19 +74,22 @@ export function loadPolicy(store: Store, load: PolicyLoad): Loaded {
   const draft = draftOf(resolved, load.policy, (id) =>
     kept === undefined ? isKnown(store, id) : kept.has(id),
   )
-  const fresh = apply(store, draft, load)
+  const fresh = apply(store, draft, { ...load, createdAt: timestamp(load.now) })
   const version = saveVersion(store, load)
+  if (load.text.length > largeText) setImmediate(releaseMemory)
   return {
-    created: fresh.filter(isActor).map((id) => ({ id, apiKey: credentialsOf(store, id).apiKey })),
+    created: fresh.map((id) => ({ id, apiKey: credentialsOf(store, id).apiKey })),
     version,
     warnings: warningsOf(entries),
   }
 }
 
-function apply(store: Store, draft: Draft, load: PolicyLoad): string[] {
+function apply(store: Store, draft: Draft, load: DatedLoad): string[] {
   if (load.mode === 'replace') removeAbsent(store, draft, load.policy)
   const fresh: string[] = []
-  for (const record of draft.records) if (putRecord(store, record, load)) fresh.push(record.id)
+  for (const record of declaredBy(draft)) {
+    if (putRecord(store, record, load) && isActor(record.id)) fresh.push(record.id)
+  }
   for (const membership of draft.memberships) {
     const present = store.memberships.get(membership.member)?.get(membership.role)
     if (present === undefined || (load.mode !== 'create' && present.policy === load.policy))
@@ -101,49 +112,54 @@ function apply(store: Store, draft: Draft, load: PolicyLoad): string[] {
 }
 
 /** Puts a record in place; true where it did not exist before. What another policy declared stays as it is. */
-function putRecord(store: Store, record: RecordDraft, load: PolicyLoad): boolean {
+function putRecord(store: Store, record: Declared, load: DatedLoad): boolean {
   const present = store.resources.get(record.id)
   const isFresh = present === undefined
   if (isFresh) {
     store.resources.set(record.id, newResource(record, load))
-    if (record.isRole)
-      store.roles.set(record.id, { id: record.id, policy: load.policy, createdAt: load.now })
+    if (!record.isRole) return true
+    store.roles.set(record.id, { id: record.id, policy: load.policy, createdAt: load.createdAt })
   } else {
     const mayChange = load.mode !== 'create' && present.policy === load.policy
     const annotations = mayChange
       ? merged(record.annotations, present.annotations)
       : merged(present.annotations, record.annotations)
-    store.resources.set(record.id, {
-      ...present,
-      owner: mayChange ? record.owner : present.owner,
-      annotations,
-    })
-    if (mayChange && record.owner !== present.owner)
-      removeMembership(store, record.id, present.owner)
-    if (!mayChange) return false
+    const owner = mayChange ? record.owner : present.owner
+    store.resources.set(record.id, { ...present, owner, annotations })
+    if (owner !== present.owner) removeMembership(store, record.id, present.owner)
+    if (!mayChange || !record.isRole) return false
   }
-  if (record.isRole) {
-    addMembership(store, {
-      role: record.id,
-      member: record.owner,
-      admin: true,
-      ownership: true,
-      policy: load.policy,
-      place: record.place,
-    })
-  }
-  if (record.restrictedTo !== undefined)
+  addMembership(store, {
+    role: record.id,
+    member: record.owner,
+    admin: true,
+    ownership: true,
+    policy: load.policy,
+    place: record.place,
+  })
+  if (record.restrictedTo !== undefined) {
     restrict(store, record.id, { ranges: record.restrictedTo, load })
+  }
   putPublicKeys(store, record, load)
   return isFresh
 }
 
-function newResource(record: RecordDraft, load: PolicyLoad): Resource {
+/** One record of a draft, which may hold many. */
+interface Declared extends Omit<RecordDraft, 'ids'> {
+  readonly id: string
+}
+
+/** Records of a run share the place where it begins: a line for each would outweigh the rest of them. */
+function* declaredBy(draft: Draft): Generator<Declared> {
+  for (const { ids, ...record } of draft.records) for (const id of ids) yield { ...record, id }
+}
+
+function newResource(record: Declared, load: DatedLoad): Resource {
   return {
     id: record.id,
     owner: record.owner,
     policy: load.policy,
-    createdAt: load.now,
+    createdAt: load.createdAt,
     annotations: record.annotations.length === 0 ? none : record.annotations,
     permissions: none,
     place: record.place,
@@ -163,7 +179,7 @@ function restrict(
   store.credentials.set(id, { ...credentials, restrictedTo })
 }
 
-function putPublicKeys(store: Store, record: RecordDraft, load: PolicyLoad): void {
+function putPublicKeys(store: Store, record: Declared, load: DatedLoad): void {
   const { account, kind, identifier } = partsOf(record.id)
   for (const key of record.publicKeys) {
     const name = key.trim().split(/\s+/).slice(2).join(' ')
@@ -175,32 +191,42 @@ function putPublicKeys(store: Store, record: RecordDraft, load: PolicyLoad): voi
 }
 
 function putPermissions(store: Store, draft: Draft, load: PolicyLoad): void {
-  const wished = new Map<string, Permission[]>()
-  for (const { resource, permission } of draft.permissions) {
-    const list = wished.get(resource) ?? []
-    list.push(permission)
-    wished.set(resource, list)
-  }
-  for (const [id, permissions] of wished) {
-    const resource = store.resources.get(id)
-    if (resource === undefined) continue
-    const held = new Map(resource.permissions.map((each) => [keyOf(each), each]))
-    for (const permission of permissions) {
-      const present = held.get(keyOf(permission))
-      if (present === undefined || (load.mode !== 'create' && present.policy === load.policy))
-        held.set(keyOf(permission), permission)
+  for (const { resources, permissions } of draft.permissions) {
+    // Resources that had the same permissions have the same again: one list serves them all.
+    const lists = new Map<readonly Permission[], readonly Permission[]>()
+    for (const id of resources) {
+      const resource = store.resources.get(id)
+      if (resource === undefined) continue
+      const present = resource.permissions
+      const list = lists.get(present) ?? extended(present, permissions, load)
+      lists.set(present, list)
+      store.resources.set(id, { ...resource, permissions: list })
     }
-    const sorted = [...held.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, each]) => each)
-    store.resources.set(id, { ...resource, permissions: sorted })
   }
+}
+
+function extended(
+  present: readonly Permission[],
+  wished: readonly Permission[],
+  load: PolicyLoad,
+): readonly Permission[] {
+  const held = new Map(present.map((each) => [keyOf(each), each]))
+  for (const permission of wished) {
+    const known = held.get(keyOf(permission))
+    const mayReplace = load.mode !== 'create' && known?.policy === load.policy
+    if (known === undefined || mayReplace) held.set(keyOf(permission), permission)
+  }
+  return [...held].sort(([a], [b]) => byText(a, b)).map(([, each]) => each)
 }
 
 /** Takes away what this policy put there and its new text no longer names. */
 function removeAbsent(store: Store, draft: Draft, policy: string): void {
-  const records = new Set(draft.records.map(({ id }) => id))
+  const records = new Set(draft.records.flatMap(({ ids }) => ids))
   const memberships = new Set(draft.memberships.map(({ role, member }) => `${role} ${member}`))
   const permissions = new Set(
-    draft.permissions.map(({ resource, permission }) => `${resource} ${keyOf(permission)}`),
+    draft.permissions.flatMap(({ resources, permissions }) =>
+      resources.flatMap((id) => permissions.map((each) => `${id} ${keyOf(each)}`)),
+    ),
   )
   for (const resource of store.resources.values()) {
     if (resource.policy === policy && !records.has(resource.id) && resource.id !== policy)
@@ -217,7 +243,9 @@ function removeAbsent(store: Store, draft: Draft, policy: string): void {
       deny(store, id, (each) => each.policy === policy && !permissions.has(`${id} ${keyOf(each)}`))
   }
   const names = new Map(
-    draft.records.map(({ id, annotations }) => [id, new Set(annotations.map(({ name }) => name))]),
+    draft.records.flatMap(({ ids, annotations }) =>
+      ids.map((id) => [id, new Set(annotations.map(({ name }) => name))] as const),
+    ),
   )
   for (const [id, kept] of names) {
     const resource = store.resources.get(id)
@@ -260,7 +288,8 @@ function saveVersion(store: Store, load: PolicyLoad): number {
   const versions = store.policyVersions.get(load.policy) ?? []
   const version = (versions.at(-1)?.version ?? 0) + 1
   const { text, now, clientIp, role } = load
-  const added = [...versions, { version, text, createdAt: now, finishedAt: now, clientIp, role }]
+  const packed = deflateRawSync(text)
+  const added = [...versions, { version, packed, createdAt: now, finishedAt: now, clientIp, role }]
   store.policyVersions.set(load.policy, added.slice(-versionsKept))
   return version
 }
@@ -309,11 +338,12 @@ export function ensureRoot(store: Store, account: string, now: number): string {
   const id = `${account}:policy:root`
   const admin = `${account}:user:admin`
   if (store.resources.has(id)) return id
-  store.roles.set(id, { id, createdAt: now })
+  const createdAt = timestamp(now)
+  store.roles.set(id, { id, createdAt })
   store.resources.set(id, {
     id,
     owner: admin,
-    createdAt: now,
+    createdAt,
     annotations: none,
     permissions: none,
   })
@@ -328,11 +358,12 @@ export function createAccount(
   admin: { apiKey: string; now: number },
 ): void {
   const id = `${account}:user:admin`
-  store.roles.set(id, { id, createdAt: admin.now })
+  const createdAt = timestamp(admin.now)
+  store.roles.set(id, { id, createdAt })
   store.resources.set(id, {
     id,
     owner: id,
-    createdAt: admin.now,
+    createdAt,
     annotations: none,
     permissions: none,
   })

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import {
   isAlias,
   isMap,
@@ -28,6 +29,7 @@ import {
   type Note,
   type Value,
 } from './entry.ts'
+import { foldRuns, type Folded } from './runs.ts'
 import { scalarOf } from './scalar.ts'
 
 /**
@@ -35,6 +37,20 @@ import { scalarOf } from './scalar.ts'
  * no YAML, has an unknown tag or attribute, or an attribute of the wrong type.
  */
 export function parsePolicy(text: string, file: string): readonly Value[] {
+  const folded = foldRuns(text, `run-${randomUUID()}`)
+  if (folded.runs.size > 0) {
+    const read = readText({ ...folded, file })
+    if (read.unfolded === folded.runs.size) return read.values
+  }
+  return readText({ text, file, runs: new Map(), lineBefore: (line) => line }).values
+}
+
+interface PolicyText extends Folded {
+  readonly file: string
+}
+
+function readText(given: PolicyText): { values: readonly Value[]; unfolded: number } {
+  const { text, file } = given
   const lines = new LineCounter()
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -44,29 +60,30 @@ export function parsePolicy(text: string, file: string): readonly Value[] {
     schema: 'failsafe',
     prettyErrors: false,
   })
-  const reader = createReader({ text, file, lines, document })
+  const reader = createReader({ ...given, lines, document })
   const [error] = document.errors
   if (error !== undefined) {
     const at = lines.linePos(error.pos[0])
-    const place = { file, line: at.line }
-    throw new PolicyInvalid(error.message, { line: at.line, column: at.col, place })
+    const line = given.lineBefore(at.line)
+    throw new PolicyInvalid(error.message, { line, column: at.col, place: { file, line } })
   }
-  return reader.top(document.contents)
+  return { values: reader.top(document.contents), unfolded: reader.unfolded() }
 }
 
-interface Source {
-  readonly text: string
-  readonly file: string
+interface Source extends PolicyText {
   readonly lines: LineCounter
   readonly document: Document
 }
 
 interface Reader {
   top(node: Node | null): readonly Value[]
+  /** How many folded runs turned up as what they were taken for. */
+  unfolded(): number
 }
 
 function createReader(source: Source): Reader {
   const anchors = new Map<string, Value>()
+  let unfolded = 0
 
   const remember = (node: Node, value: Value): Value => {
     if (!isAlias(node) && 'anchor' in node && typeof node.anchor === 'string')
@@ -97,7 +114,11 @@ function createReader(source: Source): Reader {
   const scalar = (node: Node, inherited: EntryType | undefined): Value => {
     const type = typeOf(node, inherited)
     if (type === undefined) return isScalar(node) ? scalarOf(textOf(node), isQuoted(node)) : null
-    return entry(type, node, [['id', isScalar(node) ? textOf(node) : null]])
+    const id = isScalar(node) ? textOf(node) : null
+    const run = source.runs.get(id ?? '')
+    if (run === undefined) return entry(type, node, [['id', id]])
+    unfolded += 1
+    return { ...entry(type, node, []), run }
   }
 
   const record = (node: YAMLMap, type: EntryType): Entry => {
@@ -227,7 +248,8 @@ function createReader(source: Source): Reader {
     if (!isNode(first) || first.range == null) return stop(message, node)
     const colon = source.text.indexOf(':', first.range[1])
     const at = source.lines.linePos(colon)
-    return new PolicyInvalid(message, { line: at.line - 1, column: at.col, place: place(node) })
+    const line = source.lineBefore(at.line) - 1
+    return new PolicyInvalid(message, { line, column: at.col, place: place(node) })
   }
 
   const entry = (type: EntryType, node: Node, fields: [string, Value][]): Entry => ({
@@ -241,7 +263,8 @@ function createReader(source: Source): Reader {
     const tag = 'tag' in node && typeof node.tag === 'string' ? node.tag : ''
     // A node's range begins after its tag, which may stand a line above.
     const at = tag.startsWith('!') ? source.text.lastIndexOf(tag, start) : start
-    return { file: source.file, line: source.lines.linePos(Math.max(at, 0)).line }
+    const { line } = source.lines.linePos(Math.max(at, 0))
+    return { file: source.file, line: source.lineBefore(line) }
   }
 
   /** Where the real parser stands when it stumbles: at the next thing after the node. */
@@ -249,10 +272,12 @@ function createReader(source: Source): Reader {
     const end = node.range?.[1] ?? 0
     const rest = source.text.slice(end).search(/[^ \t\r\n]/)
     const at = source.lines.linePos(rest < 0 ? source.text.length : end + rest)
-    return new PolicyInvalid(message, { line: at.line - 1, column: at.col - 1, place: place(node) })
+    const line = source.lineBefore(at.line) - 1
+    return new PolicyInvalid(message, { line, column: at.col - 1, place: place(node) })
   }
 
   return {
+    unfolded: () => unfolded,
     top(node) {
       if (node === null || (isScalar(node) && textOf(node) === '')) return []
       if (!isSeq(node)) throw stop(`Unexpected ${isMap(node) ? 'mapping' : 'scalar'}`, node)

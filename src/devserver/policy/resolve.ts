@@ -1,5 +1,5 @@
+import { identifierOf } from '../ids.ts'
 import {
-  className,
   entriesIn,
   isEntry,
   kindOfType,
@@ -17,6 +17,10 @@ export interface Resolved {
   idOf(entry: Entry): string
   /** The full id of a record or of one that is referred to. */
   fullIdOf(entry: Entry): string
+  /** The same for what may be a run of records. */
+  fullIdsOf(entry: Entry): readonly string[]
+  /** The full ids of all records that the policy declares. */
+  readonly declared: ReadonlySet<string>
   /** The full role id of a record's owner. */
   ownerOf(entry: Entry): string
 }
@@ -37,10 +41,13 @@ export interface Branch {
 export function resolvePolicy(values: readonly Value[], branch: Branch): Resolved {
   const ids = new Map<Entry, string>()
   const owners = new Map<Entry, string>()
+  const runs = new Map<Entry, readonly string[]>()
   const flat: Entry[] = []
 
   const visit = (entry: Entry, namespace: string | undefined): void => {
     if (ids.has(entry)) return
+    if (entry.run !== undefined)
+      runs.set(entry, fullIdsOfRun(entry, entry.run, { namespace, branch }))
     ids.set(entry, 'id' in entryFields(entry) ? prefixed(entry, namespace) : '')
     for (const [name, value] of entry.fields) {
       if (name === 'body') continue
@@ -76,12 +83,15 @@ export function resolvePolicy(values: readonly Value[], branch: Branch): Resolve
   const idOf = (entry: Entry): string => ids.get(entry) ?? ''
   const fullIdOf = (entry: Entry): string =>
     `${account(entry)}:${kindOfType(entry.type)}:${idOf(entry)}`
-  refuseDuplicates(flat, idOf)
+  const fullIdsOf = (entry: Entry): readonly string[] => runs.get(entry) ?? [fullIdOf(entry)]
+  const declared = declaredIn(flat, { idOf, fullIdsOf })
   for (const entry of flat) refuseAbsolute(entry, idOf)
   return {
     entries: flat.toSorted((a, b) => rank(a) - rank(b)),
     idOf,
     fullIdOf,
+    fullIdsOf,
+    declared,
     ownerOf(entry) {
       const owner = entry.fields.get('owner')
       return isEntry(owner) ? fullIdOf(owner) : (owners.get(entry) ?? branch.owner)
@@ -94,6 +104,7 @@ function entryFields(entry: Entry): { id?: true } {
 }
 
 function prefixed(entry: Entry, namespace: string | undefined): string {
+  if (entry.run !== undefined) return ''
   const id = entry.fields.get('id')
   if (typeof id !== 'string' || id.trim() === '') {
     if (namespace === undefined) {
@@ -137,18 +148,36 @@ function userId(id: string): string {
   return parts.length === 0 ? name : `${name}@${parts.join('-')}`
 }
 
-function refuseDuplicates(entries: readonly Entry[], idOf: (entry: Entry) => string): void {
+function fullIdsOfRun(
+  entry: Entry,
+  names: readonly string[],
+  at: { readonly namespace: string | undefined; readonly branch: Branch },
+): readonly string[] {
+  const prefix = [`${at.branch.account}:${kindOfType(entry.type)}:`]
+  if (at.namespace !== undefined) prefix.push(`${at.namespace}/`)
+  // Joined, not added up: a sum of texts keeps its parts alive, which tells with a hundred thousand.
+  return names.map((name) => [...prefix, name].join(''))
+}
+
+/** Collects what a policy declares. Throws for what it declares twice. */
+function declaredIn(
+  entries: readonly Entry[],
+  { idOf, fullIdsOf }: Pick<Resolved, 'idOf' | 'fullIdsOf'>,
+): ReadonlySet<string> {
   const seen = new Set<string>()
   for (const entry of entries) {
     if (!recordTypes.has(entry.type)) continue
-    const key = `${className(entry.type)} ${idOf(entry)}`
-    if (seen.has(key)) {
-      throw new PolicyUnresolved(
-        `${entry.type.replace('-', ' ')} '${idOf(entry)}' is declared more than once`,
-      )
+    for (const id of fullIdsOf(entry)) {
+      if (seen.has(id)) {
+        const name = entry.run === undefined ? idOf(entry) : identifierOf(id)
+        throw new PolicyUnresolved(
+          `${entry.type.replace('-', ' ')} '${name}' is declared more than once`,
+        )
+      }
+      seen.add(id)
     }
-    seen.add(key)
   }
+  return seen
 }
 
 function refuseAbsolute(entry: Entry, idOf: (entry: Entry) => string): void {

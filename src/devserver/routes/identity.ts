@@ -4,7 +4,7 @@ import { exception, failure, Halt, head, json, plain, rendered, type Reply } fro
 import { credentialsOf, isActor, isAllowed, isVisible, valueOf } from '../store.ts'
 import { basicCredentials, basicRole } from './authenticate.ts'
 import type { Call } from './call.ts'
-import { timestamp } from './resources.ts'
+import { timestamp } from '../timestamp.ts'
 
 /** The version this server plays. */
 export const playedVersion = '1.24.0'

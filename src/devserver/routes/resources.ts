@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { inflateRawSync } from 'node:zlib'
 import { fullId, kindOf, partsOf } from '../ids.ts'
 import { Halt, head, json, type Reply } from '../reply.ts'
 import { byText, credentialsOf, isAllowed, isVisible, type Resource, type Store } from '../store.ts'
@@ -11,6 +12,7 @@ import {
   visibleResource,
   type Call,
 } from './call.ts'
+import { timestamp } from '../timestamp.ts'
 import { matchesSearch } from './search.ts'
 
 const mostListed = 1000
@@ -53,7 +55,7 @@ export function showResource(call: Call): Reply {
 /** A resource as the API shows it. */
 export function resourceJson(store: Store, resource: Resource): Record<string, unknown> {
   const shown: Record<string, unknown> = {
-    created_at: timestamp(resource.createdAt),
+    created_at: resource.createdAt,
     id: resource.id,
     owner: resource.owner,
     ...(resource.policy === undefined ? {} : { policy: resource.policy }),
@@ -88,22 +90,20 @@ export function resourceJson(store: Store, resource: Resource): Record<string, u
   return shown
 }
 
-/** A moment as the API writes it. */
-export function timestamp(at: number): string {
-  return new Date(at).toISOString().replace('Z', '+00:00')
-}
-
 function policyVersionsJson(store: Store, id: string): Record<string, unknown>[] {
-  return (store.policyVersions.get(id) ?? []).map((each) => ({
-    version: each.version,
-    created_at: timestamp(each.createdAt),
-    policy_text: each.text,
-    policy_sha256: createHash('sha256').update(each.text).digest('hex'),
-    finished_at: timestamp(each.finishedAt),
-    client_ip: each.clientIp,
-    id,
-    role: each.role,
-  }))
+  return (store.policyVersions.get(id) ?? []).map((each) => {
+    const text = inflateRawSync(each.packed).toString('utf8')
+    return {
+      version: each.version,
+      created_at: timestamp(each.createdAt),
+      policy_text: text,
+      policy_sha256: createHash('sha256').update(text).digest('hex'),
+      finished_at: timestamp(each.finishedAt),
+      client_ip: each.clientIp,
+      id,
+      role: each.role,
+    }
+  })
 }
 
 function checkPermission(call: Call): Reply {

@@ -3,7 +3,6 @@ import { fullId } from '../ids.ts'
 import { Halt, head, json, type Reply } from '../reply.ts'
 import { addMembership, byText, membersOf, removeMembership, type Membership } from '../store.ts'
 import { authorize, recordNotFound, visibleResource, type Call } from './call.ts'
-import { timestamp } from './resources.ts'
 
 /** GET /roles/ACCOUNT/KIND/ID: a role with its members, or what the query asks of it. */
 export function showRole(call: Call): Reply {
@@ -16,7 +15,7 @@ export function showRole(call: Call): Reply {
   if (query.has('members')) return members(call, id)
   const role = call.world.store.roles.get(id)
   return json({
-    created_at: timestamp(role?.createdAt ?? 0),
+    created_at: role?.createdAt,
     id,
     ...(role?.policy === undefined ? {} : { policy: role.policy }),
     members: membersOf(call.world.store, id).map(membershipJson),
