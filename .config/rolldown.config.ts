@@ -1,7 +1,8 @@
 import { defineConfig } from 'rolldown'
 
 export default defineConfig({
-  input: { main: 'src/main.ts' },
+  // The program, and what `conjur-agent/devserver` exports.
+  input: { main: 'src/main.ts', 'devserver-api': 'src/devserver/server.ts' },
   platform: 'node',
   // The Kubernetes client says nothing of side effects; its modules have none, and most are not used.
   treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
@@ -18,6 +19,6 @@ export default defineConfig({
       return room === undefined ? '[name].js' : `${room}.js`
     },
     minify: 'dce-only',
-    banner: (chunk) => (chunk.isEntry ? '#!/usr/bin/env node' : ''),
+    banner: (chunk) => (chunk.name === 'main' ? '#!/usr/bin/env node' : ''),
   },
 })

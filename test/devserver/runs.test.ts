@@ -27,7 +27,7 @@ function loaded(text: string) {
 
 /** What a text declares, but for the lines it stands on: of a run only the first is kept. */
 function described(text: string): unknown[] {
-  return [...loaded(text).resources.values()].map(({ place: _, ...resource }) => resource)
+  return [...loaded(text).resources.values()].map((resource) => ({ ...resource, place: undefined }))
 }
 
 test('a long run of variables is folded into one line, and every line behind it keeps its number', () => {
