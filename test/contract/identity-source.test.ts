@@ -135,6 +135,19 @@ describe.each(rigMakers.filter(({ over }) => over !== 'no network'))(
       expect(rig.clock.waits.length).toBe(1)
     })
 
+    test.each(['slow', 'dribbled'] as const)(
+      'an answer that comes %s is an answer',
+      async (fault) => {
+        const { platform, host } = wire()
+        platform.script(host, [fault])
+
+        const credential = await rig.source.token(never())
+
+        expect(credential.kind).toBe(kind)
+        expect(rig.clock.waits).toEqual([])
+      },
+    )
+
     test('a redirect is refused, not followed', async () => {
       const { platform, host } = wire()
       platform.script(host, [

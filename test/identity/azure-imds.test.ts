@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { IdentityError } from '../../src/core/errors.ts'
 import type { HttpReply, Send } from '../../src/core/http.ts'
 import { azureImds, type AzureImdsOptions } from '../../src/identity/azure-imds.ts'
-import { fakeClock, hastyClock, type FakeClock } from '../support/fake-clock.ts'
+import { fakeClock, hastyClock, TEST_TIME, type FakeClock } from '../support/fake-clock.ts'
 import {
   IMDS_HOST,
   simulatedImds,
@@ -124,13 +124,23 @@ test('a machine that boots is waited for: refused 3 s, 404 twice, 410 for 65 s, 
   ])
 })
 
-test('a Retry-After longer than our own wait is kept', async () => {
-  platform.script(IMDS_HOST, [{ status: 429, headers: { 'Retry-After': '45' } }])
+test.each([
+  ['45', 45_000],
+  [new Date(TEST_TIME + 9000).toUTCString(), 9000],
+  ['0', 1000],
+  ['-5', 1000],
+  ['soon', 1000],
+  ['999999999', 1000],
+])(
+  'P9: Retry-After %s is kept where it is longer than our own wait, and makes sense',
+  async (retryAfter, waitMs) => {
+    platform.script(IMDS_HOST, [{ status: 429, headers: { 'Retry-After': retryAfter } }])
 
-  await source().token(signal)
+    await source().token(signal)
 
-  expect(clock.waits).toEqual([45_000])
-})
+    expect(clock.waits).toEqual([waitMs])
+  },
+)
 
 test('an answer 410 is outlasted for 80 s whatever the budget', async () => {
   platform.script(IMDS_HOST, [{ fault: { status: 410 }, forMs: 70_000 }])

@@ -198,6 +198,17 @@ test('a missing federated token file is IDENTITY_ABSENT and nothing is sent', as
   expect(platform.requests).toEqual([])
 })
 
+test('an empty federated token file is IDENTITY_MALFORMED and nothing is sent', async () => {
+  await writeFile(tokenFile, '')
+
+  const error = await source()
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({ code: 'IDENTITY_MALFORMED', retryable: true })
+  expect(platform.requests).toEqual([])
+})
+
 test('an expired federated token is not sent', async () => {
   await writeFile(tokenFile, await cluster.make({ ...federated, exp: clock.now() / 1000 - 1 }))
 

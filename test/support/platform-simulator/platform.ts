@@ -58,6 +58,7 @@ export type Fault =
   | 'cut'
   | 'endless'
   | 'slow'
+  | 'dribbled'
 
 /** A fault, once, so many times, or for so long by the injected clock. */
 type Step =
@@ -212,8 +213,22 @@ function play(response: ServerResponse, fault: Fault, truth: Reply): void {
     case 'slow':
       setTimeout(() => play(response, truth, truth), 100)
       return
+    case 'dribbled':
+      response.writeHead(truth.status, truth.headers)
+      dribble(response, truth.body ?? '')
+      return
     default:
       response.writeHead(fault.status, fault.headers)
       response.end(fault.body)
   }
+}
+
+/** Sends a body in ten pieces, each a packet of its own. */
+function dribble(response: ServerResponse, body: string): void {
+  const size = Math.max(1, Math.ceil(body.length / 10))
+  const [piece, rest] = [body.slice(0, size), body.slice(size)]
+  response.write(piece, () => {
+    if (rest === '') response.end()
+    else setImmediate(() => dribble(response, rest))
+  })
 }
