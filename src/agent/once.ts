@@ -40,7 +40,7 @@ export async function once(
     const report = await cycle(stages, { memory, task: { values: true, renew: false } }, signal)
     memory = report.memory
     const error = report.error ?? report.outputErrors[0] ?? options.unmet(report)
-    const again = error !== undefined && error.retryable && (limit < 0 || attempt <= limit)
+    const again = error !== undefined && isWorthRetrying(error) && (limit < 0 || attempt <= limit)
     if (error === undefined || !again) {
       options.onPass(report, undefined)
       if (error === undefined) return memory
@@ -57,4 +57,11 @@ export async function once(
     options.onPass(report, { error, attempt, waitMs })
     await stages.clock.sleep(waitMs, signal)
   }
+}
+
+// A source has waited for its platform already, by the vendor's own table: not that again, times five.
+const WAITED_FOR: readonly string[] = ['IDENTITY_NOT_READY', 'IDENTITY_ABSENT']
+
+function isWorthRetrying(error: AgentError): boolean {
+  return error.retryable && !WAITED_FOR.includes(error.code)
 }

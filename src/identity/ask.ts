@@ -23,6 +23,9 @@ export interface Place {
 
 const LONGEST_REPLY = 256 * 1024
 
+/** For an answer that is none: something else may stand in the platform's place, for a moment or for good. */
+const BAD_ANSWER: RetryRule = { waitsMs: [1000, 2000, 4000, 8000, 16_000], retries: 5 }
+
 /** One request as every source sends it: 256 KiB of reply at most, no redirect followed. */
 export async function ask<T>(
   send: Send,
@@ -74,7 +77,7 @@ export function tokenOutcome(
         retryable: true,
       },
     )
-    return { error, again: place.again }
+    return { error, again: BAD_ANSWER }
   }
   const issuedBy = { from: place.name, now: issuerNow(reply, now) }
   try {
@@ -83,7 +86,7 @@ export function tokenOutcome(
     if (expiresAt !== undefined && expiresAt <= issuedBy.now) throw expired(issuedBy, expiresAt)
     return { value: { ...token, expiresAt } }
   } catch (error) {
-    if (error instanceof IdentityError) return { error, again: place.again }
+    if (error instanceof IdentityError) return { error, again: BAD_ANSWER }
     throw error
   }
 }
@@ -152,7 +155,7 @@ function unanswered(failure: SendFailure, place: Place): Outcome<never> {
     `${place.name} gives no answer: ${failure.message}`,
     { ...details, hint: place.silenceHint, retryable: true },
   )
-  return { error, again: place.again }
+  return { error, again: answered ? BAD_ANSWER : place.again }
 }
 
 function redirected(reply: HttpReply, place: Place): Outcome<never> {

@@ -4,7 +4,7 @@ import { fromInstance, instanceRegion } from './aws-instance.ts'
 import type { AwsOrigin } from './aws-origin.ts'
 import { signGetCallerIdentity, type AwsCredentials } from './aws-signature.ts'
 import { fromWebIdentity } from './aws-web-identity.ts'
-import { persist, type Outcome, type Patience } from './persist.ts'
+import { persistence, type Outcome, type Patience } from './persist.ts'
 import type { IdentitySource, SignedHeaders } from './source.ts'
 
 export interface AwsOptions extends Patience {
@@ -26,12 +26,12 @@ const DEFAULT_REGION = 'us-east-1'
  */
 export function aws(options: AwsOptions): IdentitySource<SignedHeaders> {
   const { origin, clock } = options
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'aws',
     watched: watchedOf(origin),
     async token(signal) {
-      const patience = { ...options, firstBootMs: FIRST_BOOT_MS }
-      const credentials = await persist(patience, signal, () => fetchCredentials(options, signal))
+      const credentials = await persist(signal, () => fetchCredentials(options, signal))
       const region = options.region ?? (await regionOf(options, signal)) ?? DEFAULT_REGION
       return {
         kind: 'signed-headers',

@@ -9,7 +9,7 @@ import {
   type IdentitySelector,
   type ManagedIdentityOptions,
 } from './managed-identity.ts'
-import { persist, type Outcome, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type RetryRule } from './persist.ts'
 import type { IdentitySource, PlatformToken } from './source.ts'
 
 export interface AzureAppServiceOptions extends ManagedIdentityOptions {
@@ -63,11 +63,12 @@ export function azureAppService(options: AzureAppServiceOptions): IdentitySource
     silenceHint: `wait for the token sidecar; else see that WEBSITE_DISABLE_MSI is not set and ${protocol.endpointSetting} is the platform's own`,
     again: PATIENT,
   }
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'azure-app-service',
     watched: [],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
+      persist(signal, () =>
         ask(
           options.send,
           {

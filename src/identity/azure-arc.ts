@@ -5,7 +5,7 @@ import type { Secret } from '../core/secret.ts'
 import { challengeFile, readChallengeFile } from './arc-challenge.ts'
 import { ask, describe, jsonObject, problem, textField, tokenOutcome, type Place } from './ask.ts'
 import { inWords, selectorSetting, type ManagedIdentityOptions } from './managed-identity.ts'
-import { persist, type Outcome, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type RetryRule } from './persist.ts'
 import type { IdentitySource, PlatformToken } from './source.ts'
 
 export interface AzureArcOptions extends ManagedIdentityOptions {
@@ -42,11 +42,12 @@ export function azureArc(options: AzureArcOptions): IdentitySource<PlatformToken
     again: PATIENT,
   }
   const context = { ...options, place }
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'azure-arc',
     watched: [],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
+      persist(signal, async () => {
         const request = {
           method: 'GET',
           url,

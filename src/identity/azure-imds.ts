@@ -8,7 +8,7 @@ import {
   type IdentitySelector,
   type ManagedIdentityOptions,
 } from './managed-identity.ts'
-import { persist, type Outcome, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type RetryRule } from './persist.ts'
 import type { IdentitySource, PlatformToken } from './source.ts'
 
 export interface AzureImdsOptions extends ManagedIdentityOptions {
@@ -48,11 +48,12 @@ export function azureImds(options: AzureImdsOptions): IdentitySource<PlatformTok
     silenceHint: `curl --noproxy '*' -sS -H Metadata:true '${url.origin}/metadata/instance?api-version=2021-02-01' tells whether this is an Azure machine`,
     again: PATIENT,
   }
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'azure-imds',
     watched: [],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
+      persist(signal, () =>
         ask(
           options.send,
           {

@@ -1,6 +1,6 @@
 import type { HttpReply, Send } from '../core/http.ts'
 import { ask, describe, jsonObject, problem, textField, tokenOutcome, type Place } from './ask.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import { readTokenFile } from './projected-token.ts'
 import { readPlatformToken, type Clock, type IdentitySource, type PlatformToken } from './source.ts'
 
@@ -47,11 +47,12 @@ export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<Pla
     silenceHint: `allow this workload to reach https://${url.host}, or correct ${options.tokenProxy === undefined ? 'AZURE_AUTHORITY_HOST' : 'AZURE_KUBERNETES_TOKEN_PROXY'}`,
     again: PATIENT,
   }
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'azure-workload-identity',
     watched: [options.tokenFile],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
+      persist(signal, async () => {
         const assertion = await readAssertion(options.tokenFile, options.clock)
         return ask(
           options.send,

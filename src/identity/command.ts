@@ -4,15 +4,15 @@ import { IdentityError } from '../core/errors.ts'
 import { parseRecord } from '../core/json.ts'
 import { Secret } from '../core/secret.ts'
 import { textField } from './ask.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import {
   readPlatformToken,
   type ApiKey,
-  type Clock,
   type IdentitySource,
   type PlatformToken,
 } from './source.ts'
 
-export interface CommandOptions {
+export interface CommandOptions extends Patience {
   /** The program and its arguments; no shell reads them. */
   readonly command: readonly [string, ...string[]]
   /** What the authenticator takes; a program that prints the other one is refused. */
@@ -20,9 +20,10 @@ export interface CommandOptions {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** From start to end, in milliseconds; then the program and its children are killed. */
   readonly deadlineMs: number
-  readonly clock: Pick<Clock, 'now'>
 }
 
+const FIRST_BOOT_MS = 60_000
+const PATIENT: RetryRule = { waitsMs: [1000, 2000, 4000, 8000, 16_000] }
 const LONGEST_OUTPUT = 64 * 1024
 /** sysexits.h EX_TEMPFAIL: by this a program says "not yet". */
 const NOT_YET = 75
@@ -34,12 +35,12 @@ const NOT_YET = 75
  */
 export function command(options: CommandOptions): IdentitySource<PlatformToken | ApiKey> {
   const name = options.command[0]
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'command',
     watched: [],
     async token(signal) {
-      signal.throwIfAborted()
-      const output = await run(options, signal)
+      const output = await persist(signal, () => attempt(options, signal))
       const field = options.yields === 'jwt' ? 'token' : 'apiKey'
       const text = textField(parseRecord(output), field)
       if (text === undefined) throw malformed(name, `does not print {"${field}": "…"}`)
@@ -47,6 +48,16 @@ export function command(options: CommandOptions): IdentitySource<PlatformToken |
         ? readPlatformToken(text, { from: name, now: options.clock.now() })
         : { kind: 'api-key', secret: new Secret(text) }
     },
+  }
+}
+
+/** A program that says "not yet", or takes too long, is run again; nothing else is. */
+async function attempt(options: CommandOptions, signal: AbortSignal): Promise<Outcome<string>> {
+  try {
+    return { value: await run(options, signal) }
+  } catch (error) {
+    if (!(error instanceof IdentityError) || error.code !== 'IDENTITY_NOT_READY') throw error
+    return { error, again: PATIENT }
   }
 }
 

@@ -41,7 +41,7 @@ export type SourceChoice =
   | Chosen<'gcp-metadata', Omit<GcpMetadataOptions, Surrounding>>
   | Chosen<'aws', Omit<AwsOptions, Surrounding>>
   | Chosen<'k8s-certificate', Omit<K8sCertificateOptions, Surrounding | 'logPath'>>
-  | Chosen<'command', Omit<CommandOptions, 'clock' | 'environment'>>
+  | Chosen<'command', Omit<CommandOptions, Surrounding | 'environment'>>
 
 type Chosen<Kind extends string, Options> = { readonly kind: Kind } & Options
 type Surrounding = 'send' | 'directSend' | keyof Patience
@@ -100,7 +100,7 @@ export function createSource(choice: SourceChoice, around: SourceSurroundings): 
     case 'k8s-certificate':
       return k8sCertificate({ ...choice, ...patience, send: toConjur })
     case 'command':
-      return command({ ...choice, environment, clock })
+      return command({ ...choice, ...patience, environment })
     default:
       return choice satisfies never
   }

@@ -2,7 +2,7 @@ import { IdentityError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
 import { isLocalHost } from '../core/local-host.ts'
 import { ask, describe, problem, tokenOutcome, type Place } from './ask.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import type { IdentitySource, PlatformToken } from './source.ts'
 
 export interface GcpMetadataOptions extends Patience {
@@ -31,11 +31,12 @@ export function gcpMetadata(options: GcpMetadataOptions): IdentitySource<Platfor
     silenceHint: `curl --noproxy '*' -sS -H 'Metadata-Flavor: Google' ${url.origin}/computeMetadata/v1/instance/ tells whether this is a Google Cloud machine`,
     again: PATIENT,
   }
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'gcp-metadata',
     watched: [],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
+      persist(signal, () =>
         ask(
           options.send,
           {

@@ -6,7 +6,7 @@ import type { HttpReply, Send } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
 import { ask, describe, problem, type Place } from './ask.ts'
 import { certificateRequest } from './certificate-request.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import type { ClientCertificate, IdentitySource } from './source.ts'
 
 export interface K8sCertificateOptions extends Patience {
@@ -47,15 +47,14 @@ export function k8sCertificate(options: K8sCertificateOptions): IdentitySource<C
     again: PATIENT,
   }
   let kept: ClientCertificate | undefined
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'k8s-certificate',
     watched: [],
     async token(signal) {
       signal.throwIfAborted()
       if (kept !== undefined && clock.now() < kept.expiresAt - LAST_MOMENT_MS) return kept
-      kept = await persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, () =>
-        inject({ ...options, place }, signal),
-      )
+      kept = await persist(signal, () => inject({ ...options, place }, signal))
       return kept
     },
   }

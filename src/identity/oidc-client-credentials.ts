@@ -2,7 +2,7 @@ import type { IdentityError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
 import { ask, describe, jsonObject, problem, textField, tokenOutcome, type Place } from './ask.ts'
 import { discovery, type Provider } from './oidc-discovery.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import { readSecretFile } from './secret-file.ts'
 import { readTokenFile } from './projected-token.ts'
 import { readPlatformToken, type IdentitySource, type PlatformToken } from './source.ts'
@@ -46,11 +46,12 @@ export function oidcClientCredentials(
   }
   const context = { ...options, place }
   const findProvider = discovery(context)
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'oidc-client-credentials',
     watched: [proof.file],
     token: (signal) =>
-      persist({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
+      persist(signal, async () => {
         const found = await findProvider(signal)
         if (!('value' in found)) return found
         const { headers, body } = await grant(found.value, options)

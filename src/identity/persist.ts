@@ -4,7 +4,7 @@ import type { Clock } from './source.ts'
 /** How long a source goes on asking a platform that is not ready yet, and how it tells. */
 export interface Patience {
   readonly clock: Clock
-  /** From the call to the last try, in milliseconds; unless set, what the platform may need after its first boot. */
+  /** From the first call to its last try, in milliseconds; unless set, what the platform may need after its first boot. */
   readonly budgetMs?: number | undefined
   /** 0 to 1; spreads the waits of machines that start together. */
   readonly random?: () => number
@@ -27,17 +27,32 @@ export type Outcome<T> =
   | { readonly value: T }
   | { readonly error: IdentityError; readonly again?: RetryRule }
 
+/** Asks until there is an answer: the state is whether this platform ever gave one. */
+export type Persist = <T>(signal: AbortSignal, attempt: () => Promise<Outcome<T>>) => Promise<T>
+
+/** A platform that has given a token before is not booting: the pass has other things to do meanwhile. */
+const LATER_MS = 30_000
+
 /**
- * Tries until there is a value, an answer that no waiting cures, or the budget is spent; then the
- * last error is thrown. Aborting `signal` ends a wait at once, with the signal's reason.
+ * Makes a {@link Persist}: it tries until there is a value, an answer that no waiting cures, or the
+ * budget is spent; then it throws the last error. The budget is for a first boot, so after the first
+ * value it is half a minute at most. Aborting `signal` ends a wait at once, with the signal's reason.
  */
-export async function persist<T>(
-  patience: Patience & { readonly firstBootMs: number },
+export function persistence(patience: Patience, firstBootMs: number): Persist {
+  let budgetMs = patience.budgetMs ?? firstBootMs
+  return async (signal, attempt) => {
+    const value = await persist({ ...patience, budgetMs }, signal, attempt)
+    budgetMs = Math.min(budgetMs, LATER_MS)
+    return value
+  }
+}
+
+async function persist<T>(
+  { clock, budgetMs, random = Math.random, onRetry }: Patience & { readonly budgetMs: number },
   signal: AbortSignal,
   attempt: () => Promise<Outcome<T>>,
 ): Promise<T> {
-  const { clock, random = Math.random } = patience
-  const endsAt = clock.now() + (patience.budgetMs ?? patience.firstBootMs)
+  const endsAt = clock.now() + budgetMs
   const history = new Map<RetryRule, { retries: number; readonly since: number }>()
   for (;;) {
     signal.throwIfAborted()
@@ -55,7 +70,7 @@ export async function persist<T>(
     const mayWaitUntil = Math.max(endsAt, past.since + (again.atLeastMs ?? 0))
     if (clock.now() + wait > mayWaitUntil) throw error
     past.retries += 1
-    patience.onRetry?.(error, wait)
+    onRetry?.(error, wait)
     await clock.sleep(wait, signal)
   }
 }

@@ -1,5 +1,5 @@
 import { IdentityError } from '../core/errors.ts'
-import { persist, type Outcome, type Patience, type RetryRule } from './persist.ts'
+import { persistence, type Outcome, type Patience, type RetryRule } from './persist.ts'
 import { readPlatformToken, type IdentitySource, type PlatformToken } from './source.ts'
 
 /** What the API server is asked for. */
@@ -42,11 +42,12 @@ const FRESH_OBJECT: RetryRule = { waitsMs: [2000, 4000, 8000, 16_000], retries: 
 /** A service-account token asked of the Kubernetes API, for clusters and modes without a projected one. Nothing is cached. */
 export function tokenRequest(options: TokenRequestOptions): IdentitySource<PlatformToken> {
   const { createToken, request, clock } = options
+  const persist = persistence(options, FIRST_BOOT_MS)
   return {
     name: 'token-request',
     watched: [],
     token: (signal) =>
-      persist<PlatformToken>({ ...options, firstBootMs: FIRST_BOOT_MS }, signal, async () => {
+      persist<PlatformToken>(signal, async () => {
         const answer = await createToken(request, signal)
         if (!('token' in answer)) return refused(answer, request)
         const from = 'the Kubernetes API (TokenRequest)'

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 
 import type { IdentityError } from '../../src/core/errors.ts'
 import { command } from '../../src/identity/command.ts'
-import { fakeClock } from '../support/fake-clock.ts'
+import { hastyClock } from '../support/fake-clock.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { serviceAccountClaims, tokenMaker } from '../support/token-maker.ts'
 
@@ -92,10 +92,21 @@ test('P2: what it prints is in no error', async () => {
   expect(JSON.stringify([error.message, error.hint, error.facts])).not.toContain('s3cr3t')
 })
 
-test('exit code 75 is not yet', async () => {
+test('exit code 75 is not yet: it is run again, for a minute', async () => {
+  const count = join(directory.path, 'count')
+  await script(
+    `echo x >> '${count}'; [ $(wc -l < '${count}') -lt 3 ] && exit 75; echo '{"apiKey":"k"}'`,
+  )
+
+  const credential = await source({ yields: 'api-key' }).token(signal)
+
+  expect(credential.secret.text()).toBe('k')
+})
+
+test('one that is never ready is IDENTITY_NOT_READY', async () => {
   await script('exit 75')
 
-  const error = await failure()
+  const error = await failure({ budgetMs: 3000 })
 
   expect(error).toMatchObject({ code: 'IDENTITY_NOT_READY', retryable: true })
 })
@@ -115,7 +126,7 @@ test('a command that does not end is killed with its children', async () => {
   const pidFile = join(directory.path, 'pid')
   await script(`sleep 1000 & echo $! > '${pidFile}'; wait`)
 
-  const error = await failure({ deadlineMs: 300 })
+  const error = await failure({ deadlineMs: 300, budgetMs: 0 })
 
   expect(error).toMatchObject({
     code: 'IDENTITY_NOT_READY',
@@ -156,6 +167,7 @@ interface Overrides {
   readonly args?: readonly string[]
   readonly environment?: Readonly<Record<string, string>>
   readonly deadlineMs?: number
+  readonly budgetMs?: number
   readonly yields?: 'jwt' | 'api-key'
 }
 
@@ -164,12 +176,14 @@ function source({
   environment = { PATH: process.env['PATH'] ?? '' },
   deadlineMs = 5000,
   yields = 'jwt',
+  budgetMs,
 }: Overrides = {}): ReturnType<typeof command> {
   return command({
     command: [program, ...args],
     environment,
     deadlineMs,
-    clock: fakeClock(),
+    clock: hastyClock(),
+    budgetMs,
     yields,
   })
 }
