@@ -26,7 +26,7 @@ const optional = [/^\/authn-[^/]+\//, /^\/authn\//, /^\/public_keys\//, /^\/devs
 const recognised = ['iat', 'exp', 'cidr', 'sub', 'iss', 'aud', 'jti']
 
 /** The `Accept` of the second generation of the API, whose refusals have no text. */
-export const v2 = 'application/x.secretsmgr.v2beta+json'
+const v2 = 'application/x.secretsmgr.v2beta+json'
 
 /**
  * Reads the access token before any routing: undefined where the path needs none and none was

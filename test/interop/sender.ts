@@ -61,7 +61,7 @@ export async function replay(
 }
 
 /** A JWT as the exchange had it, for now. */
-export function mint(stage: Stage, exchange: Exchange): string {
+function mint(stage: Stage, exchange: Exchange): string {
   const now = Math.floor(stage.now() / 1000)
   const times = Object.fromEntries(
     Object.entries(exchange.jwtTimes ?? {}).map(([name, offset]) => [name, now + offset]),

@@ -31,7 +31,7 @@ export function webserviceId(attempt: Attempt): string {
 }
 
 /** How the log names whoever tries: by role id, whether or not that role exists. */
-export function auditedRole(account: string, login: string | undefined): string {
+function auditedRole(account: string, login: string | undefined): string {
   return login === undefined ? `${account}:user:USERNAME_MISSING` : roleIdOf(account, login)
 }
 

@@ -334,7 +334,7 @@ const attributeNames = new Set(
 )
 
 /** The account's root policy, made on first need. */
-export function ensureRoot(store: Store, account: string, now: number): string {
+function ensureRoot(store: Store, account: string, now: number): string {
   const id = `${account}:policy:root`
   const admin = `${account}:user:admin`
   if (store.resources.has(id)) return id

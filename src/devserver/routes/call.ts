@@ -1,5 +1,4 @@
 import type { Identity } from '../authorization.ts'
-import { roleIdOf } from '../ids.ts'
 import { lacksPrivilege } from '../refusals.ts'
 import { grantAdvice } from '../authn/access.ts'
 import { notFound } from '../policy/draft.ts'
@@ -127,9 +126,4 @@ function explainNotVisible(
       ? `no policy declares ${kind} ${identifier}`
       : `${kind} ${identifier} exists, but ${call.identity?.login} has no privilege on it`
   explain(call, { status: 404, code: 'CONJ00076E', because, place: seen.resource?.place })
-}
-
-/** The role id of a login in the account of this server. */
-export function roleOfLogin(world: World, login: string): string {
-  return roleIdOf(world.settings.account, login)
 }

@@ -7,7 +7,7 @@ import type { Call } from './call.ts'
 import { timestamp } from '../timestamp.ts'
 
 /** The version this server plays. */
-export const playedVersion = '1.24.0'
+const playedVersion = '1.24.0'
 
 /** GET /: what this is, as a page or, where Accept asks for it, as JSON. */
 export function root({ request }: Call): Reply {

@@ -53,7 +53,7 @@ export function showResource(call: Call): Reply {
 }
 
 /** A resource as the API shows it. */
-export function resourceJson(store: Store, resource: Resource): Record<string, unknown> {
+function resourceJson(store: Store, resource: Resource): Record<string, unknown> {
   const shown: Record<string, unknown> = {
     created_at: resource.createdAt,
     id: resource.id,
