@@ -44,6 +44,23 @@ ${rows.map((row) => `| ${row} |`).join('\n')}
 - mode: apps/web/mode                 # this text where Conjur has no value
   default: plain
 \`\`\`
+
+## More than one Conjur
+
+A config file may name further connections, and a group the one its values come from. A connection has from the settings at the
+top whatever it does not set; its access token is never written anywhere. All groups are published as one set.
+
+\`\`\`yaml
+connections:
+  old:
+    applianceUrl: https://old-conjur.example.com
+    certFile: /etc/conjur/old-ca.pem
+groups:
+  legacy:
+    connection: old
+    secrets:
+      - key: apps/legacy/key
+\`\`\`
 `
 }
 

@@ -1,6 +1,7 @@
 import type { AgentConfig } from '../config/load.ts'
 import { parseSecretList } from '../config/secret-list.ts'
 import { parseYaml } from '../config/yaml.ts'
+import type { AccessToken } from '../conjur/access-token.ts'
 import type { Place } from '../conjur/address.ts'
 import { authenticate } from '../conjur/authenticate.ts'
 import { listVariables } from '../conjur/list.ts'
@@ -10,7 +11,7 @@ import type { Send } from '../core/http.ts'
 import { createSource } from '../identity/create.ts'
 import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
-import { createSender } from '../net/send.ts'
+import { createSender, type Sender, type SendOptions } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
 import { kubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
 import { createReloader, type Reloaded, type Reloader } from '../outputs/reload.ts'
@@ -18,6 +19,7 @@ import { groupPaths } from '../outputs/secret-group.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
 import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
+import { createConnection, type ConnectionParts } from './connection.ts'
 import type { Stages } from './cycle.ts'
 import { explainRefusal } from './refusal.ts'
 import { secretStore } from './secret-store.ts'
@@ -48,29 +50,14 @@ const REMOTE_CONNECT_MS = 10_000
 
 /** Picks the concrete pieces for a configuration; nothing else names them together. */
 export function assemble(config: AgentConfig, surroundings: Surroundings): Assembly {
-  const { conjur } = config
-  const toConjur = createSender({
-    ca: () => readCa(conjur.ca),
-    connectTimeoutMs: REMOTE_CONNECT_MS,
-  })
-  const toPlatform = createSender({ connectTimeoutMs: LOCAL_CONNECT_MS })
-  const toInternet = createSender({ connectTimeoutMs: REMOTE_CONNECT_MS })
-  const senders = [toConjur, toPlatform, toInternet]
+  const senders: Sender[] = []
+  const wires = { surroundings, senders }
+  const main = connect(config, wires)
   const now = (): number => surroundings.clock.now()
-  const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
-  const reading = {
-    send: surroundings.measured('retrieve', toConjur.send),
-    place,
-    timeoutMs: conjur.timeoutMs,
-    now,
-  }
-  const logins = {
-    ...reading,
-    send: surroundings.measured('authenticate', toConjur.send),
-    place: { ...place, applianceUrl: conjur.authnBaseUrl },
-    authenticator: conjur.authenticator,
-    login: conjur.login,
-  }
+  const others = config.connections.map((connection) => ({
+    prefix: `${connection.name}:`,
+    read: createConnection({ ...connect(connection, wires), clock: surroundings.clock }),
+  }))
   const secrets =
     config.kubernetesSecrets &&
     kubernetesSecrets({
@@ -82,43 +69,29 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
   const groups = config.kubernetesSecrets === undefined ? config.groups : []
   return {
     stages: {
-      identity: createSource(config.identity.source, {
-        clock: surroundings.clock,
-        random: surroundings.random,
-        budgetMs: config.identity.budgetMs,
-        onRetry: surroundings.identityRetry,
-        toPlatform: surroundings.measured('platform', toPlatform.send),
-        toInternet: surroundings.measured('platform', toInternet.send),
-        toConjur: surroundings.measured('authenticate', toConjur.send),
-        toTokenProxy: (proxy) => {
-          const sender = createSender({
-            ca: () => readTokenProxyCa(proxy.ca),
-            serverName: proxy.serverName,
-            connectTimeoutMs: REMOTE_CONNECT_MS,
-          })
-          senders.push(sender)
-          return surroundings.measured('platform', sender.send)
-        },
-        createToken: createTokenWith(),
-        environment: surroundings.environment,
-      }),
-      async authenticate(credential, signal) {
-        try {
-          return await authenticate(logins, credential.secret, signal)
-        } catch (error) {
-          throw explainRefusal(error, credential, conjur.authenticator.type)
-        }
-      },
+      identity: main.identity,
+      authenticate: main.authenticate,
       async retrieve(token, signal) {
         const wanted = await secrets?.wanted(signal)
         const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
         const isAll = wanted?.all === true || groups.some(({ fetchAll }) => fetchAll !== undefined)
-        const listed = isAll ? await listVariables(reading, token, signal) : undefined
-        const all = new Set([...ids, ...(wanted?.variableIds ?? []), ...(listed ?? [])])
-        const outcomes = await retrieve(reading, token, { variableIds: [...all], signal })
+        const listed = isAll ? await main.list(token, signal) : undefined
+        const all = [...new Set([...ids, ...(wanted?.variableIds ?? []), ...(listed ?? [])])]
+        const isOther = (id: string): boolean => others.some(({ prefix }) => id.startsWith(prefix))
+        const own = all.filter((id) => !isOther(id))
+        const outcomes = new Map(await main.retrieve(token, own, signal))
+        for (const { prefix, read } of others) {
+          const asked = all.filter((id) => id.startsWith(prefix))
+          if (asked.length === 0) continue
+          const found = await read(
+            asked.map((id) => id.slice(prefix.length)),
+            signal,
+          )
+          for (const [id, outcome] of found) outcomes.set(prefix + id, outcome)
+        }
         return { outcomes, ...(listed === undefined ? {} : { listed }) }
       },
-      isConjur: (token, signal) => isConjur(reading, token, signal),
+      isConjur: main.isConjur,
       tokenOutput: tokenFile(config.accessTokenFile),
       outputs: [
         ...(groups.length === 0
@@ -136,12 +109,81 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         actions: group.reload ?? [],
       })),
       intervalMs: config.reloadIntervalMs,
-      send: surroundings.measured('reload', toPlatform.send),
+      send: surroundings.measured('reload', main.toPlatform),
       clock: surroundings.clock,
       onReloaded: surroundings.reloaded,
     }),
     async close() {
       await Promise.all(senders.map((sender) => sender.close()))
     },
+  }
+}
+
+interface Wires {
+  readonly surroundings: Surroundings
+  /** Where every sender is kept that is to be closed at the end. */
+  readonly senders: Sender[]
+}
+
+/** Everything that talks to one Conjur and to the platform that vouches for us there. */
+function connect(
+  { conjur, identity }: Pick<AgentConfig, 'conjur' | 'identity'>,
+  { surroundings, senders }: Wires,
+): Omit<ConnectionParts, 'clock'> & {
+  readonly list: (token: AccessToken, signal: AbortSignal) => Promise<readonly string[] | undefined>
+  readonly toPlatform: Send
+} {
+  const opened = (options: SendOptions): Send => {
+    const sender = createSender(options)
+    senders.push(sender)
+    return sender.send
+  }
+  const toConjur = opened({ ca: () => readCa(conjur.ca), connectTimeoutMs: REMOTE_CONNECT_MS })
+  const toPlatform = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
+  const toInternet = opened({ connectTimeoutMs: REMOTE_CONNECT_MS })
+  const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
+  const reading = {
+    send: surroundings.measured('retrieve', toConjur),
+    place,
+    timeoutMs: conjur.timeoutMs,
+    now: () => surroundings.clock.now(),
+  }
+  const logins = {
+    ...reading,
+    send: surroundings.measured('authenticate', toConjur),
+    place: { ...place, applianceUrl: conjur.authnBaseUrl },
+    authenticator: conjur.authenticator,
+    login: conjur.login,
+  }
+  return {
+    identity: createSource(identity.source, {
+      clock: surroundings.clock,
+      random: surroundings.random,
+      budgetMs: identity.budgetMs,
+      onRetry: surroundings.identityRetry,
+      toPlatform: surroundings.measured('platform', toPlatform),
+      toInternet: surroundings.measured('platform', toInternet),
+      toConjur: surroundings.measured('authenticate', toConjur),
+      toTokenProxy: ({ ca, serverName }) => {
+        const options = { ca: () => readTokenProxyCa(ca), serverName }
+        return surroundings.measured(
+          'platform',
+          opened({ ...options, connectTimeoutMs: REMOTE_CONNECT_MS }),
+        )
+      },
+      createToken: createTokenWith(),
+      environment: surroundings.environment,
+    }),
+    async authenticate(credential, signal) {
+      try {
+        return await authenticate(logins, credential.secret, signal)
+      } catch (error) {
+        throw explainRefusal(error, credential, conjur.authenticator.type)
+      }
+    },
+    retrieve: (token, variableIds, signal) => retrieve(reading, token, { variableIds, signal }),
+    isConjur: (token, signal) => isConjur(reading, token, signal),
+    list: (token, signal) => listVariables(reading, token, signal),
+    toPlatform,
   }
 }

@@ -41,7 +41,7 @@ interface Asked {
 function unmet(
   outcomes: ReadonlyMap<string, Outcome>,
   { asked, login }: { asked: readonly Asked[]; login: string | undefined },
-): ConjurError | undefined {
+): AgentError | undefined {
   const who = login ?? 'this host'
   const errors = asked.flatMap(({ group, variableId, required }) => {
     const outcome = outcomes.get(variableId)
@@ -49,7 +49,7 @@ function unmet(
     return errorOf(outcome, { group, variableId, who }) ?? []
   })
   const [first, ...others] = errors
-  if (first === undefined || others.length === 0) return first
+  if (!(first instanceof ConjurError) || others.length === 0) return first
   return new ConjurError(first.code, first.message, {
     hint: first.hint,
     retryable: errors.every((error) => error.retryable),
@@ -64,7 +64,7 @@ interface Named {
   readonly who: string
 }
 
-function errorOf(outcome: Outcome, { group, variableId, who }: Named): ConjurError | undefined {
+function errorOf(outcome: Outcome, { group, variableId, who }: Named): AgentError | undefined {
   switch (outcome.kind) {
     case 'value':
       return undefined

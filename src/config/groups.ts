@@ -8,6 +8,9 @@ import type { Raw } from './sources.ts'
 /** Variables that become one file (for `plain`: one file each). */
 export interface SecretGroup {
   readonly name: string
+  /** Where its values come from, if not from the one Conjur that everything else comes from. */
+  readonly connection?: string
+  /** Of a named connection the variable ids begin with its name and a colon. */
   readonly entries: readonly Entry[]
   /** Every variable under this policy path, instead of a list. */
   readonly fetchAll?: { readonly contentType: 'text' | 'base64'; readonly policyPath: string }
@@ -94,6 +97,13 @@ async function readGroup(
   const path = readPath(name, { fields, format, template: template !== undefined, problems })
   const policyPath = textOf(fields, 'policyPath')?.replace(/^\/+/, '').replace(/\/+$/, '') ?? ''
   const prefix = policyPath === '' ? '' : `${policyPath}/`
+  const connection = textOf(fields, 'connection')
+  const connected = connection === undefined ? '' : `${connection}:`
+  if (list.fetchAll !== undefined && connection !== undefined) {
+    problems.push(
+      problemOf(secrets, 'asks for all variables; of a named connection list them one by one'),
+    )
+  }
   if (list.fetchAll !== undefined && !['yaml', 'json', 'template', 'plain'].includes(format)) {
     problems.push(
       problemOf(secrets, `asks for all variables, whose paths hold /; ${format} cannot name them`),
@@ -104,9 +114,10 @@ async function readGroup(
     notes,
     group: {
       name,
+      ...(connection === undefined ? {} : { connection }),
       entries: list.entries.map((entry) => ({
         ...entry,
-        variableId: prefix + entry.variableId.replace(/^\/+/, ''),
+        variableId: connected + prefix + entry.variableId.replace(/^\/+/, ''),
       })),
       ...(list.fetchAll === undefined
         ? {}

@@ -6,25 +6,31 @@ import { gather, type Given, type Raw, type Sources } from './sources.ts'
 import { distantStrangers, refuseUnknownFlags, strangers } from './strangers.ts'
 import type { AuthenticatorName } from './trust.ts'
 import { readConjur, type Conjur } from './connection.ts'
+import { readConnections, type Connection } from './connections.ts'
 import { readIdentity, type IdentityConfig } from './identity.ts'
+
+/** One Conjur: where it is, whom to trust there, as whom to log in. Times are milliseconds. */
+export interface ConjurConfig {
+  /** Where values are read. */
+  readonly applianceUrl: URL
+  /** Where logins go; the same unless CONJUR_AUTHN_URL names another server. */
+  readonly authnBaseUrl: URL
+  readonly account: string
+  readonly authenticator: AuthenticatorName
+  readonly login: string | undefined
+  /** PEM text, or a file to read at each connection; neither: the public roots. */
+  readonly ca: { readonly pem: string } | { readonly file: string } | undefined
+  readonly timeoutMs: number
+  readonly renewAfterMs: number | undefined
+}
 
 /** Everything the agent was told, checked and frozen. Times are milliseconds. */
 export interface AgentConfig {
   readonly mode: 'init' | 'application' | 'sidecar' | 'standalone'
-  readonly conjur: {
-    /** Where values are read. */
-    readonly applianceUrl: URL
-    /** Where logins go; the same unless CONJUR_AUTHN_URL names another server. */
-    readonly authnBaseUrl: URL
-    readonly account: string
-    readonly authenticator: AuthenticatorName
-    readonly login: string | undefined
-    /** PEM text, or a file to read at each connection; neither: the public roots. */
-    readonly ca: { readonly pem: string } | { readonly file: string } | undefined
-    readonly timeoutMs: number
-    readonly renewAfterMs: number | undefined
-  }
+  readonly conjur: ConjurConfig
   readonly identity: IdentityConfig
+  /** Further servers or accounts that groups name. */
+  readonly connections: readonly Connection[]
   readonly groups: readonly SecretGroup[]
   /** Instead of files: the Secrets to fill, in the pod's namespace; no names: those with the label. */
   readonly kubernetesSecrets?: { readonly names: readonly string[]; readonly namespace: string }
@@ -116,6 +122,13 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     if (raw === undefined) continue
     problems.push(...(input.checkGroup?.(group) ?? []).map((what) => problemOf(raw, what)))
   }
+  const connections = readConnections(found, {
+    groups: read.groups,
+    environment: input.environment,
+    exists: input.templateExists ?? (() => false),
+    problems,
+    notes,
+  })
   const kubernetesSecrets = readKubernetesSecrets(take, problems)
   const hasValues = read.groups.length > 0 || kubernetesSecrets !== undefined
   const mode = input.mode ?? take(settings.containerMode) ?? (hasValues ? 'init' : 'sidecar')
@@ -127,6 +140,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const refresh = readRefresh(take, { mode, found, problems })
   const config = {
     mode,
+    connections,
     groups: read.groups,
     ...(kubernetesSecrets === undefined ? {} : { kubernetesSecrets }),
     secretsDirectory,

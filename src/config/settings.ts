@@ -505,6 +505,12 @@ export const groupSettings = {
     help: "The file's permissions such as rw-r----- ; rw-r--r-- unless set.",
     example: 'rw-r-----',
   },
+  connection: {
+    env: 'CONJUR_CONNECTION',
+    annotation: 'connection',
+    help: 'The connection that its values come from, one of those under connections in the config file.',
+    example: 'old',
+  },
   staleAfter: {
     env: 'CONJUR_STALE_AFTER',
     annotation: 'stale-after',

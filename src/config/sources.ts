@@ -20,6 +20,8 @@ export interface Sources {
   readonly settings: ReadonlyMap<string, readonly Raw[]>
   /** By group name, then by field. */
   readonly groups: ReadonlyMap<string, ReadonlyMap<GroupField, readonly Raw[]>>
+  /** Settings of further connections, by the connection's name; only a config file has them. */
+  readonly connections: ReadonlyMap<string, ReadonlyMap<string, readonly Raw[]>>
   /** Keys that set nothing. */
   readonly unknown: readonly Raw[]
   /** Lines of the annotations file that cannot be read. */
@@ -84,17 +86,26 @@ export function gather(given: Given): Sources {
     else if (group !== undefined) addToGroup(group.group, group.field, raw)
   }
 
-  readFile(given.file, { add, addToGroup, unknown })
-  return { settings: found, groups, unknown, untrusted, malformed: annotations.malformed }
+  const connections = new Map<string, Map<string, Raw[]>>()
+  readFile(given.file, { add, addToGroup, unknown, connections })
+  return {
+    settings: found,
+    groups,
+    connections,
+    unknown,
+    untrusted,
+    malformed: annotations.malformed,
+  }
 }
 
 interface Into {
   readonly add: (name: string, raw: Raw) => void
   readonly addToGroup: (group: string, field: GroupField, raw: Raw) => void
   readonly unknown: Raw[]
+  readonly connections: Map<string, Map<string, Raw[]>>
 }
 
-function readFile(file: unknown, { add, addToGroup, unknown }: Into): void {
+function readFile(file: unknown, { add, addToGroup, unknown, connections }: Into): void {
   if (file === undefined || file === null) return
   if (!isRecord(file)) {
     throw new ConfigError('CONFIG_UNREADABLE', 'the config file holds no mapping of settings', {
@@ -103,6 +114,19 @@ function readFile(file: unknown, { add, addToGroup, unknown }: Into): void {
   }
   for (const [name, value] of Object.entries(file)) {
     if (name === '$schema') continue
+    if (name === 'connections') {
+      for (const [connection, fields] of Object.entries(isRecord(value) ? value : {})) {
+        const own = new Map<string, Raw[]>()
+        connections.set(connection, own)
+        for (const [field, inner] of Object.entries(isRecord(fields) ? fields : {})) {
+          const key = `connections.${connection}.${field}`
+          const raw: Raw = { value: asText(inner), from: 'file', name: key }
+          if (isSetting(field)) own.set(field, [raw])
+          else unknown.push(raw)
+        }
+      }
+      continue
+    }
     if (name !== 'groups') {
       const raw: Raw = { value: asText(value), from: 'file', name }
       if (isSetting(name)) add(name, raw)
@@ -134,7 +158,7 @@ export function knownNames(from: Raw['from']): readonly string[] {
     case 'environment':
       return [...environmentNames.keys()]
     case 'file':
-      return [...Object.keys(settings), 'groups', ...fields]
+      return [...Object.keys(settings), 'groups', 'connections', ...fields]
     default:
       return from satisfies never
   }

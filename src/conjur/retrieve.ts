@@ -1,4 +1,4 @@
-import { ConjurError } from '../core/errors.ts'
+import { ConjurError, type AgentError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
 import { isRecord, parseRecord } from '../core/json.ts'
 import { Secret } from '../core/secret.ts'
@@ -31,7 +31,7 @@ export type Outcome =
   | { readonly kind: 'value'; readonly value: Secret }
   | { readonly kind: 'missing' }
   | { readonly kind: 'forbidden' }
-  | { readonly kind: 'failed'; readonly error: ConjurError }
+  | { readonly kind: 'failed'; readonly error: AgentError }
 
 const LARGEST_REPLY = 64 * 1024 * 1024
 

@@ -3,7 +3,7 @@ import { gather, type Given } from '../config/sources.ts'
 import type { AccessToken } from '../conjur/access-token.ts'
 import { inspector } from '../conjur/inspect.ts'
 import { retrieve, type Outcome } from '../conjur/retrieve.ts'
-import { ConjurError } from '../core/errors.ts'
+import { ConjurError, type AgentError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
 import type { Tools } from './known.ts'
 import { degraded, failed, passed, type Finding } from './report.ts'
@@ -86,7 +86,7 @@ function errorOf(
     outcome,
   }: Wanted & { readonly outcome: Exclude<Outcome, { kind: 'value' }> },
   { visible, who, given }: Context,
-): ConjurError {
+): AgentError {
   const named = `it is named in ${placeOf(given, { group, variableId })}`
   const facts = { variable: variableId, group }
   switch (outcome.kind) {
