@@ -159,6 +159,10 @@ async function untilChanged(
     { config, files, environment, watched, log },
     { wake: () => wake.ring(), reconsider },
   )
+  const { kubernetesSecrets } = config
+  if (kubernetesSecrets !== undefined) {
+    void watchSecrets(kubernetesSecrets, { log, onChange: () => wake.ring() }, either)
+  }
   await observer.listen(() => wake.ring())
   try {
     await loop(
@@ -183,6 +187,27 @@ async function untilChanged(
     await Promise.all([unwatch(), assembly.close(), observer.close()])
   }
   return next
+}
+
+/** Looks at the Secrets that are filled, so that a changed map is met at once; the timer goes on whatever happens. */
+async function watchSecrets(
+  { namespace, names }: NonNullable<AgentConfig['kubernetesSecrets']>,
+  { log, onChange }: { readonly log: Logger; readonly onChange: () => void },
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const { connect } = await import('../kubernetes/cluster.ts')
+    const { watchSecrets: follow } = await import('../kubernetes/watch-secrets.ts')
+    await follow(await connect(), { namespace, names, onChange }, signal)
+    if (signal.aborted) return
+    log.info(
+      { code: 'WATCH_FORBIDDEN' },
+      'may not watch Secrets: a changed map waits for the timer',
+    )
+  } catch (error) {
+    const why = error instanceof Error ? error.message : 'unknown'
+    log.warn({ code: 'WATCH_FAILED', why }, 'Secrets are not watched; the timer goes on')
+  }
 }
 
 async function reload(invocation: Invocation, log: Logger): Promise<Loaded | undefined> {

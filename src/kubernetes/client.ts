@@ -7,4 +7,5 @@ export {
   PatchStrategy,
   setHeaderMiddleware,
   V1MicroTime,
+  Watch,
 } from '@kubernetes/client-node'

@@ -1,8 +1,9 @@
 import type * as client from '@kubernetes/client-node'
+import type * as library from './client.ts'
 
 /** A connection to the API server; the library is loaded when one is first made. */
 export interface Cluster {
-  readonly library: typeof import('./client.ts')
+  readonly library: typeof library
   readonly config: client.KubeConfig
 }
 

@@ -47,8 +47,8 @@ export const FIELD_MANAGER = 'conjur-agent'
 /** The condition has a manager of its own: applying it must not give up the keys. */
 const CONDITION_MANAGER = 'conjur-agent-condition'
 
-/** What the incumbent takes for true in the label. */
-const LABELLED = 'conjur.org/managed-by-provider in (true, True, TRUE, t, T, 1)'
+/** The Secrets that ask to be filled: what the incumbent takes for true in the label. */
+export const LABELLED = 'conjur.org/managed-by-provider in (true, True, TRUE, t, T, 1)'
 
 /** Secrets over the API server. Only keys of our own are ever written, by server-side apply. */
 export function managedSecrets(

@@ -77,6 +77,25 @@ describe.skipIf(KUBECONFIG === undefined)('SECRETS_DESTINATION=k8s_secrets', () 
     expect(Object.keys(await dataOf('all'))).not.toContain('apps.locked')
   })
 
+  test('a sidecar meets a changed map and a new Secret at once', async () => {
+    const labels = { 'conjur.org/managed-by-provider': '1' }
+    await create('watched', { 'conjur-map': 'user: apps/db-user' }, labels)
+    const agent = bench.start(['sidecar'], {
+      ...environment,
+      CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
+    })
+    await agent.line(({ code }) => code === 'PUBLISHED')
+
+    await create('late', { 'conjur-map': 'user: apps/db-user' }, labels)
+    await vi.waitFor(async () => expect(await dataOf('late')).toMatchObject({ user: 'web' }), {
+      timeout: 15_000,
+      interval: 100,
+    })
+    agent.kill('SIGTERM')
+
+    expect((await agent.ended).code).toBe(0)
+  })
+
   async function create(
     name: string,
     stringData: Record<string, string>,

@@ -17,6 +17,7 @@ import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
 import { volume } from '../../src/outputs/volume.ts'
+import { writeNewFile } from '../../src/outputs/volume-write.ts'
 import { volumeFacts } from '../../src/outputs/volume-facts.ts'
 import { temporaryVolume } from '../support/temporary-volume.ts'
 
@@ -379,6 +380,22 @@ describe.skipIf(!isRoot)('on a real tmpfs (needs root to mount one)', () => {
     expect(volumeFacts(directory)).toMatchObject({ fileSystem: 'tmpfs', isWritable: true })
   })
 })
+
+test.each(['file', 'link'])(
+  'a new file is not written over a %s that someone put there',
+  (kind) => {
+    const directory = temporaryVolume()
+    const outside = join(temporaryVolume(), 'outside')
+    writeFileSync(outside, 'outside')
+    if (kind === 'link') symlinkSync(outside, join(directory, 'a'))
+    else writeFileSync(join(directory, 'a'), 'there')
+
+    const act = () => writeNewFile(directory, 'a', { content: new Secret('new'), mode: 0o644 })
+
+    expect(act).toThrow('EEXIST')
+    expect(readFileSync(outside, 'utf8')).toBe('outside')
+  },
+)
 
 test('a disk is refused where memory is demanded', () => {
   const place = volume({ directory: '/proc', publish: 'set', requireTmpfs: 'true' })
