@@ -40,14 +40,25 @@ interface TokenProxy {
 
 /** What every way of asking for a managed identity's token is told. */
 export function managedIdentity(take: Take, context: SourceContext): ManagedIdentity {
-  // Without a selector of ours AZURE_CLIENT_ID counts, by the convention of Azure's own libraries.
+  const resource = take(settings.authnAzureResource)
+  const own = selector(take, context.problems)
   const byConvention = take(settings.azureClientId)
-  return {
-    resource: take(settings.authnAzureResource),
-    selector:
-      selector(take, context.problems) ??
-      (byConvention === undefined ? undefined : { kind: 'clientId', value: byConvention }),
-  }
+  tellUnused(context)
+  if (own !== undefined || byConvention === undefined) return { resource, selector: own }
+  // As in Azure's own libraries.
+  const text =
+    'AZURE_CLIENT_ID chooses the managed identity; CONJUR_AUTHN_AZURE_CLIENT_ID would win'
+  context.notes.push({ level: 'info', text })
+  return { resource, selector: { kind: 'clientId', value: byConvention } }
+}
+
+/** What Azure's libraries would log in with, and we never do. */
+const UNUSED = ['AZURE_CLIENT_SECRET', 'AZURE_CLIENT_CERTIFICATE_PATH', 'AZURE_USERNAME']
+
+function tellUnused({ environment, notes }: SourceContext): void {
+  const found = UNUSED.filter((name) => set(environment[name]))
+  if (found.length === 0) return
+  notes.push({ level: 'info', text: `${found.join(', ')}: not used; an identity needs no secret` })
 }
 
 function selector(take: Take, problems: Problem[]): AzureSelector | undefined {
@@ -77,8 +88,13 @@ export function appService({ environment, problems }: SourceContext): AppService
     ? ['MSI_ENDPOINT', 'MSI_SECRET']
     : ['IDENTITY_ENDPOINT', 'IDENTITY_HEADER']
   for (const name of [endpoint, header]) {
-    if (!set(environment[name]))
+    if (!set(environment[name])) {
       problems.push(missing(name, 'App Service and Container Apps set it'))
+    }
+  }
+  if (/[^\x21-\x7e]/.test(environment[header] ?? '')) {
+    const what = 'holds white space or control characters, which no header carries'
+    problems.push(problemOf({ from: 'environment', name: header }, what))
   }
   return {
     endpoint:

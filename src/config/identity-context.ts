@@ -1,4 +1,4 @@
-import { missing, type Problem } from './problems.ts'
+import { missing, type Note, type Problem } from './problems.ts'
 import type { Sources } from './sources.ts'
 import type { AuthenticatorName } from './trust.ts'
 
@@ -12,6 +12,7 @@ export interface SourceContext {
   readonly authenticator: AuthenticatorName | undefined
   readonly found: Sources
   readonly problems: Problem[]
+  readonly notes: Note[]
 }
 
 /** Yields what is there, or notes what is missing. */

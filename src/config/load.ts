@@ -109,6 +109,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     exists: input.templateExists ?? (() => false),
     found,
     problems,
+    notes,
   })
   const secretsDirectory = take(settings.secretsDirectory)
   const read = await readGroups(found.groups, {

@@ -1,4 +1,4 @@
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 
 import { IdentityError } from '../core/errors.ts'
 import { parseRecord } from '../core/json.ts'
@@ -63,6 +63,8 @@ async function attempt(options: CommandOptions, signal: AbortSignal): Promise<Ou
 
 async function run(options: CommandOptions, signal: AbortSignal): Promise<string> {
   const [name, ...args] = options.command
+  // Its loading costs every start milliseconds, and few have a command.
+  const { spawn } = await import('node:child_process')
   const deadline = AbortSignal.timeout(options.deadlineMs)
   const child = spawn(name, args, {
     env: { ...options.environment },

@@ -177,6 +177,20 @@ test.each<[Environment, unknown]>([
   expect(identity.source).toMatchObject({ selector })
 })
 
+test.each<[Environment, readonly string[]]>([
+  [{}, []],
+  [
+    { AZURE_CLIENT_ID: 'c' },
+    ['AZURE_CLIENT_ID chooses the managed identity; CONJUR_AUTHN_AZURE_CLIENT_ID would win'],
+  ],
+  [{ AZURE_CLIENT_ID: 'c', CONJUR_AUTHN_AZURE_CLIENT_ID: 'o' }, []],
+  [{ AZURE_CLIENT_SECRET: 's' }, ['AZURE_CLIENT_SECRET: not used; an identity needs no secret']],
+])('%j is noted', async (environment, texts) => {
+  const { notes } = await load({ CONJUR_AUTHENTICATOR: 'authn-azure/prod', ...environment })
+
+  expect(notes.map(({ text }) => text)).toEqual(texts)
+})
+
 test('the token proxy of Azure is read with its name and CA', async () => {
   const { identity } = await load({
     CONJUR_AUTHENTICATOR: 'authn-azure/prod',
@@ -244,6 +258,11 @@ test.each<[string, Environment, readonly string[]]>([
       IDENTITY_HEADER: 'h',
     },
     ['IDENTITY_ENDPOINT'],
+  ],
+  [
+    'a header of two lines',
+    { CONJUR_AUTHENTICATOR: 'authn-azure/prod', ...APP_SERVICE, IDENTITY_HEADER: 'a\r\nb' },
+    ['IDENTITY_HEADER'],
   ],
   [
     'an Arc endpoint elsewhere',
