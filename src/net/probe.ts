@@ -62,7 +62,7 @@ export const probe: Probe = {
         host,
         port: url.port === '' ? 443 : Number(url.port),
         ...(isIP(host) === 0 ? { servername: host } : {}),
-        ...(ca === undefined ? {} : { ca }),
+        ...(ca === undefined ? {} : { ca, allowPartialTrustChain: true }),
         ALPNProtocols: ['http/1.1'],
         // The verdict is read below. Without this the socket is gone before the chain can be
         // shown, and the chain is what the reader needs; no byte of ours is ever sent on it.

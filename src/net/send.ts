@@ -76,7 +76,8 @@ function connector(
   async function current(): Promise<buildConnector.connector> {
     const pem = await ca?.()
     if (last?.pem !== pem || last === undefined) {
-      const trust = pem === undefined ? {} : { ca: pem }
+      // A CA that is given is trusted as it is, an intermediate one too, as the incumbents do.
+      const trust = pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }
       const connect = buildConnection({
         ...trust,
         ...(serverName === undefined ? {} : { servername: serverName }),

@@ -127,6 +127,15 @@ test('P8 no environment variable turns the check of certificates off', async () 
   vi.unstubAllEnvs()
 })
 
+test('an intermediate CA that is given is trusted without its root, as the incumbents do', async () => {
+  const intermediate = await ca.intermediate('Intermediate CA')
+  const server = await serve((_request, response) => response.end('ok'), await intermediate.issue())
+
+  const reply = await sender({ ca: async () => intermediate.cert }).send(get(server.url))
+
+  expect(reply.status).toBe(200)
+})
+
 test('P10 the CA is asked for at each new connection', async () => {
   let pem = (await testCa('Old CA')).cert
   const server = await serve((_request, response) => response.end('ok'))
