@@ -16,6 +16,18 @@ test('the README and the schema are what values.yaml makes of them', () => {
   expect(read('values.schema.json')).toBe(`${JSON.stringify(valuesSchema(values), null, 2)}\n`)
 })
 
+test('every alert has its runbook, and every runbook its alert', () => {
+  const { alerts } = parse(read('files/alerts.yaml'))
+  const names = alerts.map(({ alert }: { alert: string }) =>
+    alert.replaceAll(/(?<!^)[A-Z]/g, (letter) => `-${letter}`).toLowerCase(),
+  )
+  const pages = readdirSync('docs/runbooks').map((file) => file.replace('.md', ''))
+
+  expect(pages.toSorted((a, b) => a.localeCompare(b))).toEqual(
+    names.toSorted((a: string, b: string) => a.localeCompare(b)),
+  )
+})
+
 test('values.yaml can be read through', () => {
   expect(read('values.yaml').split('\n').length).toBeLessThanOrEqual(251)
 })

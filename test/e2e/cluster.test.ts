@@ -373,6 +373,78 @@ test('the manifests of deploy/kubernetes bring their secrets without the injecto
   expect(await cluster.kubectl('logs deployment/web -n plain -c web')).toContain(FIRST)
 }, 200_000)
 
+test("a manifest of the incumbent's runs with the image swapped", async () => {
+  const field = (path: string) => ({ valueFrom: { fieldRef: { fieldPath: path } } })
+  const volumes = [
+    {
+      name: 'podinfo',
+      downwardAPI: {
+        items: [{ path: 'annotations', fieldRef: { fieldPath: 'metadata.annotations' } }],
+      },
+    },
+    { name: 'conjur-status', emptyDir: { medium: 'Memory' } },
+    { name: 'conjur-secrets', emptyDir: { medium: 'Memory' } },
+    {
+      name: 'jwt-token',
+      projected: {
+        sources: [
+          { serviceAccountToken: { path: 'jwt', expirationSeconds: 6000, audience: 'conjur' } },
+        ],
+      },
+    },
+  ]
+  const provider = {
+    name: 'cyberark-secrets-provider-for-k8s',
+    image: 'localhost/conjur-agent:test',
+    imagePullPolicy: 'Never',
+    env: [
+      { name: 'JWT_TOKEN_PATH', value: '/var/run/secrets/tokens/jwt' },
+      { name: 'CONTAINER_MODE', value: 'init' },
+      { name: 'MY_POD_NAME', ...field('metadata.name') },
+      { name: 'MY_POD_NAMESPACE', ...field('metadata.namespace') },
+    ],
+    envFrom: [{ configMapRef: { name: 'conjur-connect' } }],
+    volumeMounts: [
+      { name: 'podinfo', mountPath: '/conjur/podinfo' },
+      { name: 'conjur-status', mountPath: '/conjur/status' },
+      { name: 'conjur-secrets', mountPath: '/conjur/secrets' },
+      { name: 'jwt-token', mountPath: '/var/run/secrets/tokens' },
+    ],
+  }
+  const object = pod('incumbent', {
+    namespace: 'before',
+    script: PRINT,
+    annotations: {
+      inject: 'false',
+      'authn-identity': 'host/apps/web',
+      'container-mode': 'init',
+      'secrets-destination': 'file',
+    },
+    spec: { initContainers: [provider], volumes },
+  })
+  object.spec.containers[0].volumeMounts = [
+    { name: 'conjur-secrets', mountPath: '/conjur/secrets' },
+  ]
+  await cluster.kubectl('create namespace before')
+  await cluster.apply(
+    {
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { name: 'conjur-connect', namespace: 'before' },
+      data: {
+        CONJUR_ACCOUNT: 'acme',
+        CONJUR_APPLIANCE_URL: `https://${HOST}:${PORT}`,
+        CONJUR_AUTHN_URL: `https://${HOST}:${PORT}/authn-jwt/prod`,
+        CONJUR_SSL_CERTIFICATE: ca,
+      },
+    },
+    object,
+  )
+  await phase('incumbent', 'Succeeded', 'before')
+
+  expect(await logs('incumbent', 'web', 'before')).toContain(FIRST)
+})
+
 describe('the release', () => {
   test('passes its own helm test', async () => {
     const said = await cluster.helm(['test', 'conjur-agent', '-n', 'conjur', '--timeout=60s'])
