@@ -549,6 +549,7 @@ export const foreignAnnotations: readonly string[] = [
   'conjurConnConfig',
   'container-image',
   'container-name',
+  'exec-containers',
   'inject',
   'inject-type',
   'jaeger-collector-url',

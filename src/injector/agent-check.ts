@@ -3,7 +3,8 @@ import { readConfig } from '../config/load.ts'
 import type { Problem } from '../config/problems.ts'
 import { foreignAnnotations, groupSettings } from '../config/settings.ts'
 import { knownNames } from '../config/sources.ts'
-import { PREFIX, type KnownAnnotations } from './annotations.ts'
+import type { KnownAnnotations } from './annotation-names.ts'
+import { PREFIX } from './annotation-notes.ts'
 import type { AgentInput, Findings } from './review.ts'
 
 /** Every annotation that has a meaning, from the settings table. */

@@ -100,6 +100,8 @@ export async function selfMadeCertificate(
       last = await turn(context)
       trouble = undefined
       metrics.leads(last.leads)
+      const authority = validityOf(last.store?.authority.cert ?? '')
+      if (authority !== undefined) metrics.certificateExpires('ca', authority.endsAt)
       for (const step of last.done) log.info({ step }, 'certificate')
       return last.store?.leaf
     } catch (error) {

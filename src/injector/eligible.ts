@@ -1,4 +1,5 @@
-import { optIn, PREFIX } from './annotations.ts'
+import { PREFIX } from './annotation-notes.ts'
+import { optIn } from './annotations.ts'
 import type { Pod } from './pod.ts'
 import type { InjectionSettings } from './settings.ts'
 

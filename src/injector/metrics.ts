@@ -17,7 +17,7 @@ type Outcome = Verdict['outcome'] | 'malformed'
 const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5] as const
 
 const reasons: Readonly<Record<Outcome, readonly (Reason | 'malformed')[]>> = {
-  injected: ['sidecar', 'init', 'both'],
+  injected: ['sidecar', 'init', 'both', 'exec'],
   skipped: [
     'not-a-pod',
     'namespace',

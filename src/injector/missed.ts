@@ -1,6 +1,6 @@
-import { PREFIX } from './annotations.ts'
+import { PREFIX } from './annotation-notes.ts'
 import { isWindows, systemNamespaces, wantsInjection } from './eligible.ts'
-import { isAgent } from './containers.ts'
+import { isAgent } from './volumes.ts'
 import { containersOf, type Pod } from './pod.ts'
 import type { InjectionSettings } from './settings.ts'
 

@@ -1,7 +1,7 @@
 import type { V1Container, V1EnvVar, V1Volume, V1VolumeMount } from '@kubernetes/client-node'
 import type { Pod, PodContainer } from './pod.ts'
 
-/** One RFC 6902 operation; this program only ever adds. */
+/** One RFC 6902 operation; `add` is the only one this program needs. */
 export interface Operation {
   readonly op: 'add'
   readonly path: string
@@ -18,6 +18,8 @@ export interface Additions {
   /** By the pod's own container objects. */
   readonly mounts: ReadonlyMap<PodContainer, readonly V1VolumeMount[]>
   readonly env: ReadonlyMap<PodContainer, readonly V1EnvVar[]>
+  /** Commands that take the place of those there are. */
+  readonly commands: ReadonlyMap<PodContainer, readonly string[]>
   readonly annotations: Readonly<Record<string, string>>
   readonly labels: Readonly<Record<string, string>>
 }
@@ -40,11 +42,11 @@ export function patchOf(pod: Pod, additions: Additions): readonly Operation[] {
 }
 
 /** A member's name as part of a JSON Pointer (RFC 6901). */
-export function pointerPart(name: string): string {
+function pointerPart(name: string): string {
   return name.replaceAll('~', '~0').replaceAll('/', '~1')
 }
 
-function intoContainers(pod: Pod, { mounts, env }: Additions): Operation[] {
+function intoContainers(pod: Pod, { mounts, env, commands }: Additions): Operation[] {
   const operations: Operation[] = []
   for (const list of ['initContainers', 'containers'] as const) {
     for (const [index, container] of (pod.spec[list] ?? []).entries()) {
@@ -55,10 +57,16 @@ function intoContainers(pod: Pod, { mounts, env }: Additions): Operation[] {
           values: mounts.get(container) ?? [],
         }),
         ...append(`${path}/env`, { present: container.env, values: env.get(container) ?? [] }),
+        ...replaced(`${path}/command`, commands.get(container)),
       )
     }
   }
   return operations
+}
+
+/** RFC 6902 lets `add` take the place of a member that is there. */
+function replaced(path: string, value: readonly string[] | undefined): Operation[] {
+  return value === undefined ? [] : [{ op: 'add', path, value }]
 }
 
 interface Growth {

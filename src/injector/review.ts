@@ -1,23 +1,13 @@
-import {
-  isKnown,
-  nearestName,
-  optIn,
-  PREFIX,
-  readAnnotations,
-  type KnownAnnotations,
-} from './annotations.ts'
-import {
-  additionsFor,
-  agentsOf,
-  carriesAgents,
-  completeAzure,
-  environmentFor,
-  hasTemplates,
-} from './containers.ts'
+import { isKnown, nearestName, type KnownAnnotations } from './annotation-names.ts'
+import { PREFIX } from './annotation-notes.ts'
+import { optIn, readAnnotations } from './annotations.ts'
+import { additionsFor, completeAzure, isInjected } from './containers.ts'
+import { environmentFor } from './environment.ts'
 import { fieldOf, isWindows, OPT_IN, optInOf, systemNamespaces } from './eligible.ts'
 import { patchOf, type Operation } from './patch.ts'
 import { readPod, textsOf, type AdmissionRequest, type Pod } from './pod.ts'
 import type { InjectionSettings } from './settings.ts'
+import { hasTemplates } from './volumes.ts'
 import { hasAzureLabel } from './workload-identity.ts'
 
 /** Why a request was answered as it was: a small closed set, fit for a metric's label. */
@@ -32,6 +22,7 @@ export type Reason =
   | 'sidecar'
   | 'init'
   | 'both'
+  | 'exec'
   | 'opt-in-value'
   | 'annotations'
   | 'conflict'
@@ -127,7 +118,7 @@ async function inject(
   })
   const { request, warnings } = read
   const injection = { pod, namespace, request, settings }
-  if (carriesAgents(pod, agentsOf(request, settings))) {
+  if (isInjected(injection)) {
     const patch = patchOf(pod, completeAzure(injection))
     return { ...skipped('already-injected'), patch }
   }

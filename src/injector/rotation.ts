@@ -24,7 +24,7 @@ export interface CertificateStore {
 }
 
 /** What the leader should do to a store at a moment; undefined: leave it. */
-export type Step = 'create' | 'add-authority' | 'sign-leaf' | 'mend-bundle'
+type Step = 'create' | 'add-authority' | 'sign-leaf' | 'mend-bundle'
 
 export interface RotationOptions {
   readonly leafDays: number
@@ -41,7 +41,7 @@ export const OVERLAP_MS = 2 * 60_000
  * joins the bundle, next to the old one; only when API servers have had time to learn of it is a
  * leaf signed with it, and old CAs leave when they are over.
  */
-export function dueStep(store: CertificateStore | undefined, now: number): Step | undefined {
+function dueStep(store: CertificateStore | undefined, now: number): Step | undefined {
   if (store === undefined) return 'create'
   const { authority, leaf, bundle } = store
   const [ca, served] = [validityOf(authority.cert), validityOf(leaf.cert)]
@@ -60,7 +60,7 @@ export function dueStep(store: CertificateStore | undefined, now: number): Step 
 }
 
 /** The store after one step. */
-export async function takeStep(
+async function takeStep(
   step: Step,
   {
     store,
@@ -104,7 +104,7 @@ function startOf({ startsAt }: Validity): number {
 }
 
 /** The store as a Secret's data, and back; undefined where something is missing. */
-export function toSecret({ authority, leaf, bundle }: CertificateStore): Record<string, string> {
+function toSecret({ authority, leaf, bundle }: CertificateStore): Record<string, string> {
   return {
     'ca.crt': bundle,
     'authority.crt': authority.cert,

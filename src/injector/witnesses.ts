@@ -37,7 +37,7 @@ export function refusalWitness(emit: EmitEvent, log: Logger): (answered: Answere
 }
 
 /** What controls the pod that is about to be made; undefined for a pod somebody makes by hand. */
-export function ownerOf(request: AdmissionRequest): EventSubject | undefined {
+function ownerOf(request: AdmissionRequest): EventSubject | undefined {
   const pod = readPod(request.object)
   if (typeof pod === 'string') return undefined
   const owners = pod.metadata?.ownerReferences ?? []

@@ -58,7 +58,7 @@ function withDeadline(
 }
 
 /** Whether the API server answered with this status. */
-export function answered(error: unknown, status: number): boolean {
+function answered(error: unknown, status: number): boolean {
   return error instanceof Error && 'code' in error && error.code === status
 }
 

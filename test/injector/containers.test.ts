@@ -208,6 +208,67 @@ describe('the security context', () => {
   })
 })
 
+describe('exec wrapping', () => {
+  const wrapped = { 'exec-containers': 'web' }
+  const containers = [{ name: 'web', command: ['/bin/app', '--port=80'], args: ['serve'] }]
+
+  test('puts the agent before the command, and nothing into a file', async () => {
+    const { verdict, pod: patched } = await reviewed(pod(wrapped, { containers }))
+
+    const [web] = patched.spec.containers
+    expect(verdict).toMatchObject({ outcome: 'injected', reason: 'exec' })
+    expect(web.command).toEqual([
+      'conjur-agent',
+      'exec',
+      '--jwt-token-path=/var/run/secrets/conjur.org/token',
+      '--',
+      '/bin/app',
+      '--port=80',
+    ])
+    expect(web.args).toEqual(['serve'])
+    expect(web.env).toContainEqual({ name: 'CONJUR_ACCOUNT', value: 'acme' })
+    expect(web.volumeMounts.map(({ mountPath }: Loose) => mountPath)).toEqual([
+      '/conjur/podinfo',
+      '/var/run/secrets/conjur.org',
+    ])
+    expect(patched.spec).not.toHaveProperty('initContainers')
+    expect(patched.spec.volumes).toHaveLength(2)
+  })
+
+  test('changes nothing the second time', async () => {
+    const first = await reviewed(pod(wrapped, { containers }))
+    const { verdict } = await reviewed(first.pod)
+
+    expect(verdict).toMatchObject({ reason: 'already-injected', patch: [] })
+  })
+
+  test('stands beside an agent where the pod names a mode too', async () => {
+    const both = { ...wrapped, 'container-mode': 'sidecar', 'container-name': 'agent' }
+    const { pod: patched } = await reviewed(pod(both, { containers }))
+
+    expect(patched.spec.initContainers.map(({ name }: Loose) => name)).toEqual(['agent'])
+    expect(patched.spec.containers[0].command[0]).toBe('conjur-agent')
+  })
+
+  test.each([
+    [
+      'a command that only the image knows',
+      { containers: [{ name: 'web' }] },
+      'container web names no command to wrap; write the one of its image',
+    ],
+    ['a container that is not there', { containers: [] }, 'the pod has no container web'],
+    [
+      "a variable of the administrator's",
+      { containers: [{ ...containers[0], env: [{ name: 'CONJUR_APPLIANCE_URL', value: 'x' }] }] },
+      'container web sets CONJUR_APPLIANCE_URL, which the administrator sets; remove it',
+    ],
+  ])('refuses %s', async (_, spec, why) => {
+    const { verdict } = await reviewed(pod(wrapped, spec))
+
+    expect(verdict.problems).toEqual([`conjur.org/exec-containers: ${why}`])
+  })
+})
+
 describe('Azure workload identity', () => {
   const labels = { 'azure.workload.identity/use': 'true' }
   const token = '/var/run/secrets/azure/wi/token/azure-identity-token'

@@ -1,0 +1,15 @@
+/** The prefix of every annotation that is ours. */
+export const PREFIX = 'conjur.org/'
+
+/** A pod's annotations, given without the prefix, and where what is wrong with them goes. */
+export interface Notes {
+  readonly text: (name: string) => string | undefined
+  readonly refused: (name: string, what: string) => void
+  readonly ignored: (name: string, why: string) => void
+}
+
+/** A text that somebody typed, as a message quotes it: one line, not too long. */
+export function shown(text: string): string {
+  const line = text.replaceAll(/\p{Cc}+/gu, ' ')
+  return line.length > 60 ? `${line.slice(0, 57)}…` : line
+}
