@@ -373,6 +373,67 @@ test('the manifests of deploy/kubernetes bring their secrets without the injecto
   expect(await cluster.kubectl('logs deployment/web -n plain -c web')).toContain(FIRST)
 }, 200_000)
 
+test('Kubernetes Secrets are filled, and keys of others stay', async () => {
+  await cluster.kubectl('create namespace filled')
+  const rule = {
+    apiGroups: [''],
+    resources: ['secrets'],
+    verbs: ['get', 'list', 'patch', 'update'],
+  }
+  const name = 'conjur-agent'
+  await cluster.apply(
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'Role',
+      metadata: { name, namespace: 'filled' },
+      rules: [rule, { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch'] }],
+    },
+    {
+      apiVersion: 'rbac.authorization.k8s.io/v1',
+      kind: 'RoleBinding',
+      metadata: { name, namespace: 'filled' },
+      roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name: 'default', namespace: 'filled' }],
+    },
+    {
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'db', namespace: 'filled' },
+      stringData: { 'conjur-map': 'password: apps/password\n', foreign: 'stays' },
+    },
+  )
+  const object = pod('filler', {
+    namespace: 'filled',
+    script: '0',
+    annotations: {
+      'container-mode': 'init',
+      'secrets-destination': 'k8s_secrets',
+      'k8s-secrets': '- db',
+    },
+  })
+  for (const key of ['conjur-secrets.db', 'secret-file-format.db']) {
+    delete object.metadata.annotations[`conjur.org/${key}`]
+  }
+  await cluster.apply(object)
+  await phase('filler', 'Succeeded', 'filled')
+
+  const { data } = await cluster.get('secret db -n filled')
+  expect(Buffer.from(data.password, 'base64').toString()).toBe('first')
+  expect(Buffer.from(data.foreign, 'base64').toString()).toBe('stays')
+})
+
+test('a wrapped command finds its values in its environment, and no file', async () => {
+  await cluster.apply(
+    pod('wrapped', {
+      annotations: { 'exec-containers': 'web' },
+      script: 'console.log(process.env.PASSWORD, require("fs").existsSync("/conjur/secrets"))',
+    }),
+  )
+  await phase('wrapped', 'Succeeded')
+
+  expect(await logs('wrapped')).toContain('first false')
+})
+
 test("a manifest of the incumbent's runs with the image swapped", async () => {
   const field = (path: string) => ({ valueFrom: { fieldRef: { fieldPath: path } } })
   const volumes = [
