@@ -1,4 +1,3 @@
-import type * as library from './client.ts'
 import type * as client from '@kubernetes/client-node'
 import type * as library from './client.ts'
 
