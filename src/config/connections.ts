@@ -65,6 +65,7 @@ function readConnection(
     exists,
     found: view,
     problems: wrong,
+    notes,
   })
   if (!/^[a-z0-9][a-z0-9-]*$/.test(name)) {
     wrong.push({
