@@ -17,6 +17,8 @@ export interface Place {
   readonly name: string
   /** What to do where nobody answers there. */
   readonly silenceHint: string
+  /** What to do where its certificate is not trusted. */
+  readonly trustHint?: string
   /** How the vendor wants to be asked again. */
   readonly again: RetryRule
 }
@@ -66,6 +68,7 @@ export function tokenOutcome(
   context: { readonly place: Place; readonly now: number },
 ): Outcome<PlatformToken> {
   const { place, now } = context
+  const hint = `see what answers in its place (a proxy, a sign-in page): ${place.silenceHint}`
   if (text === undefined) {
     const error = problem(
       'IDENTITY_MALFORMED',
@@ -73,13 +76,13 @@ export function tokenOutcome(
       {
         place,
         reply,
-        hint: `see what answers in its place (a proxy, a sign-in page): ${place.silenceHint}`,
+        hint,
         retryable: true,
       },
     )
     return { error, again: BAD_ANSWER }
   }
-  const issuedBy = { from: place.name, now: issuerNow(reply, now) }
+  const issuedBy = { from: place.name, now: issuerNow(reply, now), hint }
   try {
     const token = readPlatformToken(text, issuedBy)
     const expiresAt = endOfLife(token, jsonObject(reply) ?? {}, issuedBy.now)
@@ -108,7 +111,7 @@ export function problem(
   return new IdentityError(code, message, {
     hint: about.hint,
     retryable: about.retryable ?? false,
-    retryAfterMs: retryAfterMs(reply, about.now ?? Date.now()),
+    retryAfterMs: about.now === undefined ? undefined : retryAfterMs(reply, about.now),
     facts: {
       from: about.place.name,
       status: reply.status,
@@ -143,7 +146,7 @@ function unanswered(failure: SendFailure, place: Place): Outcome<never> {
         `${place.name} is not trusted: ${failure.message}`,
         {
           ...details,
-          hint: 'name the CA that signs it in NODE_EXTRA_CA_CERTS',
+          hint: place.trustHint ?? 'name the CA that signs it in NODE_EXTRA_CA_CERTS',
         },
       ),
     }

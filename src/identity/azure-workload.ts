@@ -42,9 +42,14 @@ const READ_AGAIN: RetryRule = { waitsMs: [0], retries: 1 }
  */
 export function azureWorkload(options: AzureWorkloadOptions): IdentitySource<PlatformToken> {
   const url = tokenUrl(options)
+  const setting =
+    options.tokenProxy === undefined ? 'AZURE_AUTHORITY_HOST' : 'AZURE_KUBERNETES_TOKEN_PROXY'
   const place: Place = {
     name: `the token endpoint at ${url.host}`,
-    silenceHint: `allow this workload to reach https://${url.host}, or correct ${options.tokenProxy === undefined ? 'AZURE_AUTHORITY_HOST' : 'AZURE_KUBERNETES_TOKEN_PROXY'}`,
+    silenceHint: `allow this workload to reach https://${url.host}, or correct ${setting}`,
+    ...(options.tokenProxy === undefined
+      ? {}
+      : { trustHint: 'AZURE_KUBERNETES_CA_FILE must hold the CA that signs it' }),
     again: PATIENT,
   }
   const persist = persistence(options, FIRST_BOOT_MS)

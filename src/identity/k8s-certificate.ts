@@ -44,6 +44,7 @@ export function k8sCertificate(options: K8sCertificateOptions): IdentitySource<C
   const place: Place = {
     name: `Conjur at ${injectUrl.host}`,
     silenceHint: `let this pod reach ${injectUrl.host}, or correct CONJUR_APPLIANCE_URL`,
+    trustHint: "name the CA of Conjur's certificate in CONJUR_SSL_CERTIFICATE or CONJUR_CERT_FILE",
     again: PATIENT,
   }
   let kept: ClientCertificate | undefined

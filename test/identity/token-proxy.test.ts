@@ -65,7 +65,11 @@ test('a proxy that another CA vouches for is not trusted', async () => {
     .token(signal)
     .catch((error: unknown) => error)
 
-  expect(error).toMatchObject({ code: 'IDENTITY_REFUSED', retryable: false })
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    hint: 'AZURE_KUBERNETES_CA_FILE must hold the CA that signs it',
+    retryable: false,
+  })
   expect(seen).toEqual([])
 })
 
