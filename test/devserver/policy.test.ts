@@ -274,6 +274,12 @@ describe('loading a policy', () => {
     ['no text', ' \n', { code: 'validation_failed', message: 'policy_text is not present' }],
     ['no YAML', '- !host: [', { code: 'policy_invalid' }],
     ['a mapping at the top', 'a: b', { code: 'policy_invalid' }],
+    [
+      'aliases that multiply',
+      bomb(),
+      { message: expect.stringContaining("alias 'a18' stands for too much") },
+    ],
+    ['lists in lists without end', `- ${'['.repeat(50_000)}`, { code: 'policy_invalid' }],
   ])('%s is 422, and nothing of the text is kept', async (_what, policy, error) => {
     await using rig = await administered()
 
@@ -372,3 +378,12 @@ describe('loading a policy', () => {
     expect(reply.json()).toMatchObject({ status: 'Invalid YAML', errors: [{ line: 1, column: 0 }] })
   })
 })
+
+/** Every list holds the one before it twice: 2^26 variables. */
+function bomb(): string {
+  const doubled = Array.from(
+    { length: 26 },
+    (_, index) => `- &a${index + 1} [ *a${index}, *a${index} ]`,
+  )
+  return ['- &a0 [ !variable x ]', ...doubled].join('\n')
+}

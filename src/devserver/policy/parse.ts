@@ -45,6 +45,9 @@ export function parsePolicy(text: string, file: string): readonly Value[] {
   return readText({ text, file, runs: new Map(), lineBefore: (line) => line }).values
 }
 
+/** An alias that comes to more than this is no policy, but an attack or a slip. */
+const heaviest = 250_000
+
 interface PolicyText extends Folded {
   readonly file: string
 }
@@ -83,6 +86,7 @@ interface Reader {
 
 function createReader(source: Source): Reader {
   const anchors = new Map<string, Value>()
+  const weights = new WeakMap<readonly Value[], number>()
   let unfolded = 0
 
   const remember = (node: Node, value: Value): Value => {
@@ -102,12 +106,23 @@ function createReader(source: Source): Reader {
     return remember(node, scalar(node, inherited))
   }
 
-  const sequence = (items: readonly unknown[], inherited: EntryType | undefined): Value[] =>
-    items.filter(isNode).map((node) => item(node, inherited))
+  const sequence = (items: readonly unknown[], inherited: EntryType | undefined): Value[] => {
+    const list = items.filter(isNode).map((node) => item(node, inherited))
+    weights.set(
+      list,
+      list.reduce((sum: number, each) => sum + weightOf(each), 0),
+    )
+    return list
+  }
+
+  /** How many things a value comes to once its lists are laid flat. */
+  const weightOf = (value: Value): number => (isList(value) ? (weights.get(value) ?? 1) : 1)
 
   const recall = (name: string, node: Node): Value => {
     const value = anchors.get(name)
     if (value === undefined) throw stop(`anchor '${name}' is not defined`, node)
+    // Lists of aliases of lists of aliases: a screenful of text that means billions.
+    if (weightOf(value) > heaviest) throw stop(`alias '${name}' stands for too much`, node)
     return value
   }
 
