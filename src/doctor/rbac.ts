@@ -6,21 +6,23 @@ export interface KubernetesNeeds {
   readonly serviceAccount: string
   /** Whether the platform token is asked of the API (TokenRequest). */
   readonly tokenRequest: boolean
-  /** Names of the Kubernetes Secrets that are filled. */
-  readonly secrets: readonly string[]
+  /** The Kubernetes Secrets that are filled: by name, all that carry the label, or none. */
+  readonly secrets: readonly string[] | 'labelled' | 'none'
 }
 
 interface Rule {
   readonly why: string
   readonly group: string
   readonly resource: string
-  readonly names: readonly string[]
+  /** Undefined where the objects are not known beforehand. */
+  readonly names?: readonly string[]
   readonly verbs: readonly string[]
 }
 
 /**
  * The least rights for these needs, as manifests: a service account, and a role for it only where
- * the Kubernetes API is used at all. Each rule names its objects; nothing is granted by kind alone.
+ * the Kubernetes API is used at all. A rule names its objects wherever they are
+ * known beforehand.
  */
 export function rbac(needs: KubernetesNeeds): string {
   const { namespace, serviceAccount } = needs
@@ -47,7 +49,9 @@ export function rbac(needs: KubernetesNeeds): string {
       `  # ${rule.why}`,
       `  - apiGroups: ["${rule.group}"]`,
       `    resources: ["${rule.resource}"]`,
-      `    resourceNames: [${rule.names.map((one) => scalar(one)).join(', ')}]`,
+      ...(rule.names === undefined
+        ? []
+        : [`    resourceNames: [${rule.names.map((one) => scalar(one)).join(', ')}]`]),
       `    verbs: [${rule.verbs.join(', ')}]`,
     ]),
   ]
@@ -84,16 +88,37 @@ function rulesFor({ serviceAccount, tokenRequest, secrets }: KubernetesNeeds): r
           },
         ]
       : []),
-    ...(secrets.length > 0
-      ? [
-          {
-            why: 'reads conjur-map in these Secrets and writes the keys that it names',
-            group: '',
-            resource: 'secrets',
-            names: secrets,
-            verbs: ['get', 'patch'],
-          },
-        ]
-      : []),
+    ...rulesForSecrets(secrets),
+  ]
+}
+
+function rulesForSecrets(secrets: KubernetesNeeds['secrets']): readonly Rule[] {
+  if (secrets === 'none') return []
+  const events: Rule = {
+    why: 'tells of a Secret that cannot be filled',
+    group: '',
+    resource: 'events',
+    verbs: ['create', 'patch'],
+  }
+  if (secrets === 'labelled') {
+    return [
+      {
+        why: 'finds the Secrets with the label, which no rule can narrow down, and writes the keys that conjur-map names',
+        group: '',
+        resource: 'secrets',
+        verbs: ['list', 'get', 'patch'],
+      },
+      events,
+    ]
+  }
+  return [
+    {
+      why: 'reads conjur-map in these Secrets and writes the keys that it names',
+      group: '',
+      resource: 'secrets',
+      names: secrets,
+      verbs: ['get', 'patch'],
+    },
+    events,
   ]
 }

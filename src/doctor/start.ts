@@ -3,6 +3,8 @@ import { parseDuration } from '../config/duration.ts'
 import { readGiven } from '../config/given.ts'
 import { readConfig, type PartialConfig, type ReadConfig } from '../config/load.ts'
 import { configError } from '../config/problems.ts'
+import { list } from '../config/setting.ts'
+import { gather, type Given } from '../config/sources.ts'
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { nearest } from '../core/nearest.ts'
@@ -16,7 +18,7 @@ import type { Tools } from './known.ts'
 import { planFor } from './plan.ts'
 import { preflight } from './preflight.ts'
 import { printPolicy, printValues } from './print-policy.ts'
-import { rbac } from './rbac.ts'
+import { rbac, type KubernetesNeeds } from './rbac.ts'
 import { stepIds, type StepId } from './report.ts'
 import { createTools, operatorTokenIn } from './tools.ts'
 import { silently, waitingOn } from './waiting.ts'
@@ -134,8 +136,25 @@ async function printRbac(
       hint: 'conjur-agent rbac --namespace NAME --service-account NAME',
     })
   }
-  console.out(rbac({ namespace, serviceAccount, tokenRequest: request !== undefined, secrets: [] }))
+  console.out(
+    rbac({
+      namespace,
+      serviceAccount,
+      tokenRequest: request !== undefined,
+      secrets: secretsOf(tools.given),
+    }),
+  )
   return 0
+}
+
+/** The Kubernetes Secrets that the settings ask to fill. */
+function secretsOf(given: Given): KubernetesNeeds['secrets'] {
+  const found = gather(given).settings
+  const [destination] = found.get('secretsDestination') ?? []
+  if (destination?.value !== 'k8s_secrets') return 'none'
+  const [names] = found.get('k8sSecrets') ?? []
+  const listed = list(String(names?.value ?? ''))
+  return listed.length === 0 ? 'labelled' : listed
 }
 
 /** The claims of the service account's token; none where there is no such token. */
