@@ -67,7 +67,14 @@ export interface Inspector {
   /** `ok`, or the CONJ… code and the words that the status route answers with. */
   status(authenticator: Authenticator): Promise<'ok' | { code: string | undefined; words: string }>
   /** Who the token is, and from which address the server sees us come. */
-  whoami(): Promise<{ readonly login: string; readonly clientIp: string | undefined } | undefined>
+  whoami(): Promise<Whoami | undefined>
+}
+
+/** Whose token it is, of which account, and the address that the server sees. */
+export interface Whoami {
+  readonly login: string
+  readonly account: string | undefined
+  readonly clientIp: string | undefined
 }
 
 /** Makes an {@link Inspector}. Its methods reject with a ConjurError where nothing can be said. */
@@ -110,9 +117,13 @@ export function inspector(
       const reply = await ask(whoamiUrl(options.place), 'whoami')
       if (reply.status === 401) throw unexpected(reply, 'the access token given')
       const said = parseRecord(reply.body.toString('utf8'))
-      const { username, client_ip: clientIp } = said ?? {}
+      const { username, account, client_ip: clientIp } = said ?? {}
       if (typeof username !== 'string') return undefined
-      return { login: username, clientIp: typeof clientIp === 'string' ? clientIp : undefined }
+      return {
+        login: username,
+        account: typeof account === 'string' ? account : undefined,
+        clientIp: typeof clientIp === 'string' ? clientIp : undefined,
+      }
     },
   }
 }

@@ -14,14 +14,13 @@ interface Asked {
 
 /** Says whether the authenticator is installed, configured and enabled, by the list that needs no token. */
 export function checkAuthenticator(reply: HttpReply, asked: Asked): [Finding, Known] {
-  const name = nameOf(asked.authenticator)
   const list = readAuthenticators(reply)
   if (list !== undefined) return [judge(list, asked), { authenticators: list }]
   // Servers before the list, and those that show it to nobody without a token, are Conjur all the same.
   if (isRefusal(reply)) {
     return [
       degraded(`this Conjur does not list its authenticators (${reply.status})`, {
-        hint: `curl -H "Authorization: …" https://${asked.host}/${asked.authenticator.type}/${asked.authenticator.serviceId ?? ''}/<account>/status tells whether ${name} works`,
+        hint: `curl -i https://${asked.host}/authenticators: an older server has no such list, and so has a base path (/api?) that CONJUR_APPLIANCE_URL leaves out`,
         facts: { status: reply.status },
       }),
       {},

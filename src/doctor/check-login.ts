@@ -103,10 +103,10 @@ async function accused(
   { config, credential }: Refused,
   operator: Operator,
 ): Promise<Verdict | undefined> {
-  const { authenticator, login } = config.conjur
+  const { account, authenticator, login } = config.conjur
   try {
     const token = credential.kind === 'jwt' ? credential : { header: {}, claims: {} }
-    return await accuse({ authenticator, login, token }, operator)
+    return await accuse({ account, authenticator, login, token }, operator)
   } catch (error) {
     if (error instanceof ConjurError) return undefined
     throw error

@@ -1,5 +1,3 @@
-import { inspector } from '../conjur/inspect.ts'
-import type { AgentConfig } from '../config/load.ts'
 import { outgrownBy } from './compare.ts'
 import { nameOf } from '../identity/claims.ts'
 import type { Console } from './console.ts'
@@ -57,8 +55,7 @@ export async function checkPolicy(
     .filter((failure) => recorded.length === 0 || !isRecorded(failure))
     .flatMap((failure) => lackOf(failure))
     .filter(({ what }) => !recorded.some((one) => what.includes(`${lastWord(one.what)} `)))
-  const optional = await unreadable(known, { tools, signal })
-  return { missing: unique([...recorded, ...seen, ...optional]), stoppedBy: undefined, isComplete }
+  return { missing: unique([...recorded, ...seen]), stoppedBy: undefined, isComplete }
 }
 
 const ABOUT_POLICY: readonly string[] = ['authenticator', 'login', 'variables']
@@ -94,34 +91,6 @@ function lackOf({ id, message, hint = '', left = [], lines = [] }: StepResult): 
       cure: hint,
     },
   ]
-}
-
-/** Variables that may be seen, but have no value or may not be read, are found by the step itself. */
-async function unreadable(
-  { config, accessToken }: Known,
-  { tools, signal }: { tools: Tools; signal: AbortSignal },
-): Promise<readonly Missing[]> {
-  if (config === undefined || accessToken === undefined) return []
-  const fetchAll = config.groups.filter((group) => group.fetchAll !== undefined)
-  if (fetchAll.length === 0) return []
-  const visible = await inspector(placeOf(config, tools), accessToken, signal).resources('variable')
-  return visible?.length === 0
-    ? [
-        {
-          what: 'no variable at all may be seen, though a group asks for all',
-          cure: 'permit the host read and execute on its variables',
-        },
-      ]
-    : []
-}
-
-function placeOf({ conjur }: AgentConfig, tools: Tools): Parameters<typeof inspector>[0] {
-  return {
-    send: tools.toConjur(conjur),
-    place: { applianceUrl: conjur.applianceUrl, account: conjur.account },
-    timeoutMs: tools.timeoutMs,
-    now: tools.now,
-  }
 }
 
 const LOAD = 'load what `conjur-agent policy` prints'

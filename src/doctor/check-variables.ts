@@ -1,7 +1,7 @@
 import type { AgentConfig } from '../config/load.ts'
 import { gather, type Given } from '../config/sources.ts'
 import type { AccessToken } from '../conjur/access-token.ts'
-import { inspector } from '../conjur/inspect.ts'
+import { inspector, type Inspector } from '../conjur/inspect.ts'
 import { retrieve, type Outcome } from '../conjur/retrieve.ts'
 import { ConjurError, type AgentError } from '../core/errors.ts'
 import { nearest } from '../core/nearest.ts'
@@ -25,18 +25,33 @@ export async function checkVariables(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<Finding> {
-  const { conjur } = config
-  const wanted = config.groups.flatMap(({ name, entries }) =>
-    entries.map(({ variableId, required }): Wanted => ({ group: name, variableId, required })),
-  )
-  const variableIds = [...new Set(wanted.map(({ variableId }) => variableId))]
-  if (variableIds.length === 0) return passed('none named')
+  const { conjur, groups } = config
   const options = {
     send: tools.toConjur(conjur),
     place: { applianceUrl: conjur.applianceUrl, account: conjur.account },
     timeoutMs: tools.timeoutMs,
     now: tools.now,
   }
+  const see = (): Promise<readonly string[]> =>
+    visibleVariables(inspector(options, accessToken, signal))
+  const asksForAll = groups.some(({ fetchAll }) => fetchAll !== undefined)
+  const context = { who: accessToken.login, given: tools.given }
+  const all = asksForAll ? await see() : []
+  const empty = groups.find(
+    (group) => group.fetchAll !== undefined && allOf(group, all).length === 0,
+  )
+  if (empty !== undefined) return failed(nothingVisible(empty, context.who))
+  const wanted = groups.flatMap((group) => [
+    ...group.entries.map((entry): Wanted => ({ ...entry, group: group.name })),
+    ...allOf(group, all).map((id): Wanted => ({
+      variableId: id,
+      group: group.name,
+      required: true,
+    })),
+  ])
+  const variableIds = [...new Set(wanted.map(({ variableId }) => variableId))]
+  if (variableIds.length === 0) return passed('none named')
+
   const outcomes = await retrieve(options, accessToken, { variableIds, signal })
   const broken = wanted.flatMap((one) => {
     const outcome = outcomes.get(one.variableId)
@@ -45,31 +60,52 @@ export async function checkVariables(
   const readable = variableIds.filter((id) => outcomes.get(id)?.kind === 'value').length
   const facts = { asked: variableIds.length, readable }
   if (broken.length === 0) return passed(`${readable} readable`, facts)
+  const visible = asksForAll ? all : await see()
+  const errors = broken.map((one) => ({ ...one, error: errorOf(one, { ...context, visible }) }))
+  return verdict(errors, facts)
+}
 
-  const visible =
-    (await inspector(options, accessToken, signal).resources('variable'))?.map(({ id }) =>
-      id.slice(id.indexOf(':variable:') + ':variable:'.length),
-    ) ?? []
-  const errors = broken.map((one) => ({
-    ...one,
-    error: errorOf(one, { visible, who: accessToken.login, given: tools.given }),
-  }))
-  const [first] = errors.toSorted((a, b) => Number(b.required) - Number(a.required))
-  if (first === undefined) return passed(`${readable} readable`, facts)
-  const others = errors.filter((one) => one !== first)
+interface Failure extends Wanted {
+  readonly error: ConjurError
+}
+
+/** One finding of all failures: the first that is required, or that only optional ones are missing. */
+function verdict(
+  failures: readonly Failure[],
+  facts: { readonly asked: number; readonly readable: number },
+): Finding {
+  const [first, ...others] = failures.toSorted((a, b) => Number(b.required) - Number(a.required))
+  if (first === undefined) return passed(`${facts.readable} readable`, facts)
   const lines = others.map(
     ({ error, required }) => `${error.code}: ${error.message}${required ? '' : ' (optional)'}`,
   )
-  if (first.required) return failed(first.error, { lines, facts })
-  return degraded(
-    `${readable} of ${variableIds.length} readable; optional: ${first.error.message}`,
-    {
-      code: first.error.code,
-      hint: first.error.hint,
-      lines,
-      facts,
-    },
-  )
+  const { error } = first
+  if (first.required) return failed(error, { lines, facts })
+  const message = `${facts.readable} of ${facts.asked} readable; optional: ${error.message}`
+  return degraded(message, { code: error.code, hint: error.hint, lines, facts })
+}
+
+/** Ids of the variables that the host can see, at most a thousand. */
+async function visibleVariables(records: Inspector): Promise<readonly string[]> {
+  const resources = (await records.resources('variable')) ?? []
+  return resources.map(({ id }) => id.slice(id.indexOf(':variable:') + ':variable:'.length))
+}
+
+type Group = AgentConfig['groups'][number]
+
+/** What `"*"` stands for: every variable under the group's policy path. */
+function allOf({ fetchAll }: Group, visible: readonly string[]): readonly string[] {
+  if (fetchAll === undefined) return []
+  const { policyPath } = fetchAll
+  return policyPath === '' ? visible : visible.filter((id) => id.startsWith(`${policyPath}/`))
+}
+
+function nothingVisible({ name, fetchAll }: Group, who: string): ConjurError {
+  const where = fetchAll?.policyPath === '' ? '' : ` under ${fetchAll?.policyPath ?? ''}`
+  return new ConjurError('CONJUR_NOT_FOUND', `${who} may see no variable${where}`, {
+    hint: `permit ${who} read and execute on what group ${name} asks for`,
+    facts: { group: name },
+  })
 }
 
 interface Context {

@@ -43,6 +43,7 @@ export function readOperatorToken(text: string, path: string): Secret {
 }
 
 interface Accused {
+  readonly account: string
   readonly authenticator: AuthenticatorName
   readonly login: string | undefined
   readonly token: ReadToken
@@ -51,6 +52,9 @@ interface Accused {
 /** Compares a token with Conjur's records: each difference that explains a refused login, and what is in order. */
 export async function accuse(accused: Accused, { records, values }: Operator): Promise<Verdict> {
   const { authenticator, token } = accused
+  const other = (await records.whoami())?.account
+  if (other !== undefined && other !== accused.account)
+    return { cleared: [], culprits: [otherAccount(accused, other)] }
   const base = `conjur/${nameOf(authenticator)}`
   const settings = await values(SETTINGS.map((name) => `${base}/${name}`))
   const setting = (name: string): string | undefined => settings.get(`${base}/${name}`)
@@ -83,6 +87,13 @@ export async function accuse(accused: Accused, { records, values }: Operator): P
   if (isCompared && differences.length === 0) cleared.push('annotations')
   culprits.push(...(await origin(host, { login, records })))
   return { cleared, culprits }
+}
+
+function otherAccount({ account }: Accused, other: string): Culprit {
+  return {
+    what: `the operator's token is of account ${other}, and CONJUR_ACCOUNT is ${account}`,
+    cure: `set CONJUR_ACCOUNT=${other}, if that is the one that is meant`,
+  }
 }
 
 const SETTINGS = [

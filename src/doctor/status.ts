@@ -11,9 +11,10 @@ export async function withStatus(
   { records }: Operator,
 ): Promise<Finding> {
   const name = nameOf(authenticator)
+  let account: string | undefined
   let status: Awaited<ReturnType<typeof records.status>>
   try {
-    await records.whoami()
+    account = (await records.whoami())?.account
     status = await records.status(authenticator)
   } catch (error) {
     if (!(error instanceof ConjurError)) throw error
@@ -34,14 +35,19 @@ export async function withStatus(
   }
   return failed(
     new ConjurError('CONJUR_NOT_CONFIGURED', `${name} says of itself: ${words}`, {
-      hint: cureOf(code, name),
+      hint: cureOf(code, { name, account }),
       facts: { ...finding.facts, ...(code === undefined ? {} : { conjurCode: code }) },
     }),
   )
 }
 
-function cureOf(code: string | undefined, name: string): string {
+function cureOf(
+  code: string | undefined,
+  { name, account }: { name: string; account: string | undefined },
+): string {
   switch (code) {
+    case 'CONJ00008E':
+      return `correct CONJUR_ACCOUNT; the operator's token is of account ${account ?? 'unknown'}`
     case 'CONJ00004E':
       return `on the server: add ${name} to CONJUR_AUTHENTICATORS; or conjur authenticator enable --id ${name}`
     case 'CONJ00036E':

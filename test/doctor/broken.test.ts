@@ -326,6 +326,39 @@ const table: readonly Broken[] = [
     exit: 5,
   },
   {
+    name: 'another account, by the status route',
+    breaks: () => ({ CONJUR_ACCOUNT: 'amce' }),
+    withOperator: true,
+    step: 'authenticator',
+    code: 'CONJUR_NOT_CONFIGURED',
+    message: /CONJ00008E.*amce/,
+    hint: /correct CONJUR_ACCOUNT; the operator's token is of account acme/,
+    exit: 5,
+  },
+  {
+    name: 'a base path that the address leaves out',
+    bench: { conjur: { basePath: '/api' } },
+    breaks: ({ environment }) => ({
+      CONJUR_APPLIANCE_URL: new URL(environment['CONJUR_APPLIANCE_URL'] ?? '').origin,
+    }),
+    step: 'login',
+    code: 'CONJUR_NOT_FOUND',
+    hint: /a base path such as \/api/,
+    exit: 5,
+  },
+  {
+    name: 'a group that asks for all of nothing',
+    breaks: () => ({
+      CONJUR_SECRETS__DB: '"*"',
+      CONJUR_SECRETS_POLICY_PATH__DB: 'apps/nothing',
+      CONJUR_SECRET_FILE_FORMAT__DB: 'json',
+    }),
+    step: 'variables',
+    code: 'CONJUR_NOT_FOUND',
+    message: /host\/apps\/web may see no variable under apps\/nothing/,
+    exit: 5,
+  },
+  {
     name: 'an issuer that differs by its last slash, proven',
     bench: {
       issuer: { path: '/c7/' },
