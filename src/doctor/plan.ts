@@ -1,10 +1,7 @@
-import { readFile } from 'node:fs/promises'
 import type { PartialConfig } from '../config/load.ts'
 import { configError, type Problem } from '../config/problems.ts'
-import { IdentityError, UsageError } from '../core/errors.ts'
-import { parseRecord } from '../core/json.ts'
-import { readPlatformToken } from '../identity/source.ts'
-import { readTokenFile } from '../identity/projected-token.ts'
+import { UsageError } from '../core/errors.ts'
+import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from '../identity/claims.ts'
 import {
   annotationsFor,
   granularities,
@@ -12,13 +9,12 @@ import {
   type Annotations,
   type Granularity,
 } from './annotations.ts'
-import { authenticatorFor, readAnswers, tokenFromAnswers, type Answers } from './answers.ts'
-import { platformCredential } from './check-token.ts'
-import { findingsOf, textAt, type AuthenticatorName, type ReadToken } from '../identity/claims.ts'
-import { clusterKeys } from './cluster-keys.ts'
+import { authenticatorFor, readAnswers, type Answers } from './answers.ts'
 import type { Tools } from './known.ts'
+import { loginOf, namesLogin } from './plan-login.ts'
+import { keysOf, tokenOf } from './plan-token.ts'
 import type { Policy } from './policy.ts'
-import { isClusterInternal, settingsFor, type SettingValue } from './values.ts'
+import { settingsFor, type SettingValue } from './values.ts'
 
 /** What an operator has to load and to set so that this workload can log in. */
 export interface Plan {
@@ -54,13 +50,17 @@ export async function planFor(
   if (wrong.length > 0) throw configError(wrong)
   const authenticator = authenticatorOf(partial, kind, answers)
   if (authenticator === undefined) throw configError(problems)
-  const { token, from } = await tokenOf({ partial, flags, kind, answers }, tools, signal)
+  const { token, from } = await tokenOf(
+    { partial, tokenFile: text(flags['token-file']), kind, answers },
+    tools,
+    signal,
+  )
   const appProperty =
     answers.get('token-app-property') ?? defaultProperty(authenticator, token, answers)
   const identityPath = answers.get('identity-path') ?? 'apps'
   const given = answers.get('login') ?? partial.conjur.login
   const hasLogin = namesLogin(authenticator, given)
-  const jwks = await keysOf({ flags, token, authenticator }, tools, signal)
+  const jwks = await keysOf({ jwksFile: text(flags['jwks']), token, authenticator }, tools, signal)
   const settings = settingsFor({ authenticator, token, hasLogin, jwks, appProperty, identityPath })
   const annotations = annotationsFor(authenticator, token, granularity)
   const login = loginOf({
@@ -143,51 +143,6 @@ function authenticatorOf(
   return configured?.type === asked.type && !answers.has('service-id') ? configured : asked
 }
 
-interface TokenQuestion {
-  readonly partial: PartialConfig
-  readonly flags: Flags
-  readonly kind: string | undefined
-  readonly answers: Answers
-}
-
-async function tokenOf(
-  { partial, flags, kind, answers }: TokenQuestion,
-  tools: Tools,
-  signal: AbortSignal,
-): Promise<{ token: ReadToken; from: string }> {
-  if (kind !== undefined) return { token: tokenFromAnswers(kind, answers), from: 'answers' }
-  const file = text(flags['token-file'])
-  if (file !== undefined) {
-    const read = await readTokenFile(file, '--token-file')
-    // An old token says as much about its workload as a new one.
-    return { token: readPlatformToken(read, { from: file, now: 0 }), from: file }
-  }
-  const { credential, name } = await platformCredential(partial, tools, signal)
-  if (credential.kind === 'jwt') return { token: credential, from: name }
-  throw new IdentityError('IDENTITY_UNFIT', `${name} gives no token whose claims could be read`, {
-    hint: 'conjur-agent policy --for iam --answers account=…,role=… prints policy without one',
-  })
-}
-
-async function keysOf(
-  about: { flags: Flags; token: ReadToken; authenticator: AuthenticatorName },
-  tools: Tools,
-  signal: AbortSignal,
-): Promise<string | undefined> {
-  if (about.authenticator.type !== 'authn-jwt') return undefined
-  const file = text(about.flags['jwks'])
-  if (file === undefined) {
-    return isClusterInternal(textAt(about.token.claims, 'iss'))
-      ? clusterKeys(tools.given.environment, signal)
-      : undefined
-  }
-  const read = await readFile(file, 'utf8').catch(() => '')
-  if (Array.isArray(parseRecord(read)?.['keys'])) return read
-  throw new UsageError('USAGE', `--jwks ${file} holds no JWKS`, {
-    hint: `kubectl get --raw /openid/v1/jwks > ${file}`,
-  })
-}
-
 function granularityOf(flags: Flags): Granularity | undefined {
   const typed = text(flags['match'])
   const found = granularities.find((one) => one === typed)
@@ -209,64 +164,6 @@ function defaultProperty(
     names.find((name) => textAt(claims, name) !== undefined) ??
     'sub'
   )
-}
-
-/** Whether the workload has to say who it is; else its token does. */
-function namesLogin({ type }: AuthenticatorName, given: string | undefined): boolean {
-  switch (type) {
-    case 'authn-oidc':
-    case 'authn-gcp':
-      return false
-    case 'authn-jwt':
-      return given !== undefined
-    default:
-      return true
-  }
-}
-
-interface LoginQuestion {
-  readonly authenticator: AuthenticatorName
-  readonly token: ReadToken
-  readonly given: string | undefined
-  readonly appProperty: string
-  readonly identityPath: string
-  readonly answers: Answers
-  readonly problems: readonly Problem[]
-}
-
-/** Who logs in: as configured, else as the token names it. */
-function loginOf(question: LoginQuestion): string {
-  const { authenticator, token, given, appProperty, identityPath, answers, problems } = question
-  const named = textAt(token.claims, appProperty)
-  switch (authenticator.type) {
-    case 'authn-oidc':
-      if (named !== undefined) return named
-      throw new IdentityError(
-        'IDENTITY_UNFIT',
-        `the token has no claim ${appProperty} to name a user by`,
-        {
-          hint: 'name one in --answers token-app-property=CLAIM',
-        },
-      )
-    case 'authn-iam': {
-      const end = `${answers.get('account') ?? ''}/${answers.get('role') ?? ''}`
-      return given?.endsWith(`/${end}`) === true ? given : `${given ?? 'host/apps'}/${end}`
-    }
-    case 'authn-jwt':
-      if (given !== undefined) return given
-      if (named !== undefined) return `host/${identityPath}/${named}`.replaceAll(/\/+/g, '/')
-      throw new IdentityError(
-        'IDENTITY_UNFIT',
-        `the token has no claim ${appProperty} to name the host by`,
-        {
-          hint: 'set CONJUR_AUTHN_LOGIN=host/<path>, or name a claim in --answers token-app-property=CLAIM',
-        },
-      )
-    default:
-      if (given !== undefined) return given
-      if (problems.length > 0) throw configError(problems)
-      return `host/${identityPath}/web`
-  }
 }
 
 function text(flag: string | boolean | undefined): string | undefined {
