@@ -153,7 +153,7 @@ function secretsOf(given: Given): KubernetesNeeds['secrets'] {
   const [destination] = found.get('secretsDestination') ?? []
   if (destination?.value !== 'k8s_secrets') return 'none'
   const [names] = found.get('k8sSecrets') ?? []
-  const listed = list(String(names?.value ?? ''))
+  const listed = list(typeof names?.value === 'string' ? names.value : '')
   return listed.length === 0 ? 'labelled' : listed
 }
 
