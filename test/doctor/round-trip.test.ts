@@ -311,3 +311,14 @@ test("a principal id out of a deployment's output lets that system-assigned iden
 
   expect(said).toContain('login: host/apps/web, access token for 8 min')
 })
+
+test('provider-uri of authn-jwt has no slash at its end, since Conjur puts one behind it', async () => {
+  await using bench = await startBench({ issuer: { path: '/c7/' } })
+
+  const { settings } = await planOf(bench.environment)
+
+  expect(settings.slice(0, 2)).toEqual([
+    { name: 'issuer', value: bench.issuer.issuer },
+    { name: 'provider-uri', value: bench.issuer.issuer.slice(0, -1) },
+  ])
+})
