@@ -186,6 +186,7 @@ export const commands = {
       },
       short: { help: 'failures only' },
       json: { help: 'the document conjur-agent/doctor/v1' },
+      connection: { value: 'NAME', help: 'one of connections in the config file instead' },
       timeout: { value: '10s', help: 'for each step; exit code: first failing family' },
       'conjur-token-file': {
         value: 'FILE',
@@ -212,6 +213,7 @@ export const commands = {
       },
       for: { value: 'TYPE', help: 'azure, jwt, oidc, gcp, iam: without a token' },
       answers: { value: 'LIST', help: 'for it: namespace=shop,service-account=web,…' },
+      connection: { value: 'NAME', help: 'one of connections in the config file instead' },
       'token-file': { value: 'FILE', help: 'read this token instead' },
       jwks: { value: 'FILE', help: 'keys: kubectl get --raw /openid/v1/jwks' },
       'conjur-token-file': { value: 'FILE', help: "for --check: an operator's access token" },

@@ -50,7 +50,11 @@ export async function checkVariables(
     })),
   ])
   const variableIds = [...new Set(wanted.map(({ variableId }) => variableId))]
-  if (variableIds.length === 0) return passed('none named')
+  if (variableIds.length === 0) {
+    return passed(
+      config.kubernetesSecrets === undefined ? 'none named' : 'named by conjur-map in the Secrets',
+    )
+  }
 
   const outcomes = await retrieve(options, accessToken, { variableIds, signal })
   const broken = wanted.flatMap((one) => {
@@ -66,7 +70,7 @@ export async function checkVariables(
 }
 
 interface Failure extends Wanted {
-  readonly error: ConjurError
+  readonly error: AgentError
 }
 
 /** One finding of all failures: the first that is required, or that only optional ones are missing. */

@@ -10,6 +10,9 @@ import { degraded, failed, passed, type Finding } from './report.ts'
  */
 export function checkVolume(config: PartialConfig): Finding {
   const { groups, secretsDirectory, accessTokenFile } = config
+  if (groups.length === 0 && accessTokenFile.whereUnwritable === 'leave-out') {
+    return passed('no file is asked for')
+  }
   const directory = groups.length === 0 ? dirname(accessTokenFile.path) : secretsDirectory
   const setting = groups.length === 0 ? 'CONJUR_AUTHN_TOKEN_FILE' : 'CONJUR_SECRETS_DIRECTORY'
   const { fileSystem, isWritable, freeBytes } = volumeFacts(directory)

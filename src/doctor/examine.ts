@@ -1,4 +1,4 @@
-import { AgentError, ConjurError } from '../core/errors.ts'
+import { AgentError, ConjurError, UsageError } from '../core/errors.ts'
 import type { Known, Tools } from './known.ts'
 import { failed, stepIds, type Finding, type StepId, type StepResult } from './report.ts'
 import { steps, type Step } from './steps.ts'
@@ -21,7 +21,8 @@ export interface ExamineOptions {
 
 /**
  * Takes every step up to `until`, each with its own deadline. A step that needs what an earlier one
- * did not find is skipped; all others are taken. Rejects only when the signal aborts, with its reason.
+ * did not find is skipped; all others are taken. Rejects with the signal's reason when
+ * that aborts, and with a UsageError where the command line is wrong.
  */
 export async function examine(options: ExamineOptions): Promise<readonly StepResult[]> {
   const { tools, until, listener, signal } = options
@@ -68,6 +69,7 @@ async function take(step: Step, { known, tools, signal }: Situation): Promise<[F
     return await step.run(known, tools, either)
   } catch (error) {
     signal.throwIfAborted()
+    if (error instanceof UsageError) throw error
     if (error instanceof AgentError) return [failed(error), {}]
     if (!deadline.aborted) throw error
     const seconds = tools.timeoutMs / 1000

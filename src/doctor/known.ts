@@ -24,6 +24,8 @@ export interface Tools {
   readonly now: () => number
   /** How long one step may take. */
   readonly timeoutMs: number
+  /** The named connection that is looked at; undefined for the one at the top of the configuration. */
+  readonly connection: string | undefined
   /** An operator's access token, if one was given. */
   readonly operatorToken: Secret | undefined
 }

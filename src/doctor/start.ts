@@ -3,8 +3,6 @@ import { parseDuration } from '../config/duration.ts'
 import { readGiven } from '../config/given.ts'
 import { readConfig, type PartialConfig, type ReadConfig } from '../config/load.ts'
 import { configError } from '../config/problems.ts'
-import { list } from '../config/setting.ts'
-import { gather, type Given } from '../config/sources.ts'
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { nearest } from '../core/nearest.ts'
@@ -13,6 +11,7 @@ import { checkGroup } from '../outputs/check-groups.ts'
 import { checkPolicy, printCheck } from './check-policy.ts'
 import { platformCredential } from './check-token.ts'
 import { textAt } from '../identity/claims.ts'
+import { viewOf } from './connection-view.ts'
 import type { Console } from './console.ts'
 import type { Tools } from './known.ts'
 import { planFor } from './plan.ts'
@@ -50,6 +49,7 @@ const OWN_FLAGS: readonly string[] = [
   'json',
   'timeout',
   'conjur-token-file',
+  'connection',
   'values',
   'check',
   'output',
@@ -67,10 +67,11 @@ async function run(invocation: Invocation, signal: AbortSignal): Promise<number>
   const { command, flags, environment } = invocation
   const timeoutMs = timeoutOf(flags['timeout'])
   const until = stepOf(flags['until'])
+  const connection = textOf(flags['connection'])
   const operatorToken = await operatorTokenIn(flags['conjur-token-file'])
   const settings = Object.entries(flags).filter(([name]) => !OWN_FLAGS.includes(name))
   const given = await readGiven({ flags: Object.fromEntries(settings), environment })
-  const { tools, close } = createTools({ given, timeoutMs, operatorToken })
+  const { tools, close } = createTools({ given, timeoutMs, operatorToken, connection })
   const console = consoleFor(invocation)
   const isJson = flags['json'] === true
   try {
@@ -81,7 +82,8 @@ async function run(invocation: Invocation, signal: AbortSignal): Promise<number>
     }
     const read = await readConfig({ ...given, templateExists: existsSync, checkGroup })
     if (command === 'rbac') return await printRbac({ read, flags, console }, tools, signal)
-    const plan = await planFor({ ...read, flags }, tools, signal)
+    const partial = viewOf(read.partial, connection)
+    const plan = await planFor({ ...read, partial, flags }, tools, signal)
     if (flags['check'] === true) {
       return printCheck(await checkPolicy(plan, tools, signal), { isJson, console })
     }
@@ -141,20 +143,16 @@ async function printRbac(
       namespace,
       serviceAccount,
       tokenRequest: request !== undefined,
-      secrets: secretsOf(tools.given),
+      secrets: secretsOf(read.partial),
     }),
   )
   return 0
 }
 
-/** The Kubernetes Secrets that the settings ask to fill. */
-function secretsOf(given: Given): KubernetesNeeds['secrets'] {
-  const found = gather(given).settings
-  const [destination] = found.get('secretsDestination') ?? []
-  if (destination?.value !== 'k8s_secrets') return 'none'
-  const [names] = found.get('k8sSecrets') ?? []
-  const listed = list(typeof names?.value === 'string' ? names.value : '')
-  return listed.length === 0 ? 'labelled' : listed
+/** The Kubernetes Secrets that the settings ask to fill; without names, all that carry the label. */
+function secretsOf({ kubernetesSecrets }: PartialConfig): KubernetesNeeds['secrets'] {
+  if (kubernetesSecrets === undefined) return 'none'
+  return kubernetesSecrets.names.length === 0 ? 'labelled' : kubernetesSecrets.names
 }
 
 /** The claims of the service account's token; none where there is no such token. */

@@ -32,7 +32,10 @@ const nothing: Known = {}
 
 /** Every step, in the order in which they can be taken: Conjur's clock is known only once it has answered. */
 export const steps: readonly Step[] = [
-  { id: 'configuration', run: (_known, { given }) => checkConfiguration(given) },
+  {
+    id: 'configuration',
+    run: (_known, { given, connection }) => checkConfiguration(given, connection),
+  },
   {
     id: 'token',
     run({ partial, config }, tools, signal) {

@@ -15,10 +15,11 @@ interface Wanted {
   readonly given: Given
   readonly timeoutMs: number
   readonly operatorToken: Secret | undefined
+  readonly connection?: string | undefined
 }
 
 /** The real tools, and how to let go of their connections. */
-export function createTools({ given, timeoutMs, operatorToken }: Wanted): {
+export function createTools({ given, timeoutMs, operatorToken, connection }: Wanted): {
   readonly tools: Tools
   readonly close: () => Promise<void>
 } {
@@ -55,6 +56,7 @@ export function createTools({ given, timeoutMs, operatorToken }: Wanted): {
       now: () => Date.now(),
       timeoutMs,
       operatorToken,
+      connection,
     },
     async close() {
       await Promise.all(senders.map((sender) => sender.close()))

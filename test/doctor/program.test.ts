@@ -112,6 +112,35 @@ test.each([
   expect(code).toBe(2)
 })
 
+test('--connection looks at one of the further connections, its groups alone', async () => {
+  await using bench = await startBench()
+  const { environment } = bench
+  const file = bench.file(
+    'agent.yaml',
+    JSON.stringify({
+      connections: {
+        old: { account: 'acme', authnLogin: 'host/apps/nobody' },
+      },
+      groups: {
+        db: { secrets: ['apps/web/db-user'], connection: 'old' },
+        api: { secrets: ['apps/web/api-key'] },
+      },
+    }),
+  )
+  const bare = { ...environment, CONJUR_SECRETS__DB: undefined, CONJUR_SECRETS__API: undefined }
+
+  const top = await runProgram(['doctor', '--config', file], bare)
+  const old = await runProgram(['doctor', '--config', file, '--connection', 'old'], bare)
+  const typo = await runProgram(['doctor', '--config', file, '--connection', 'odl'], bare)
+
+  expect(top.out).toContain('; --connection looks at old\n')
+  expect(top.out).toContain('✓ variables       1 readable\n')
+  expect(old.out).toContain('authn-jwt/prod as host/apps/nobody')
+  expect(old.out).toContain('variables       1 not tried: no access token')
+  expect([top.code, old.code, typo.code]).toEqual([0, 5, 2])
+  expect(typo.err).toBe('there is no connection odl\nhint: did you mean --connection old?\n')
+})
+
 test('a step that gets no answer ends with its deadline, and the others are taken', async () => {
   const silent = await loopbackServer(() => undefined)
   await using bench = await startBench()
