@@ -48,12 +48,32 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
   }
 }
 
+// Whatever goes wrong outside the wing's own promise: Node would print it with all it carries (P2).
+process.on('uncaughtException', fail)
+
 let code: number
 try {
   code = await main()
 } catch (error) {
-  process.stderr.write(report(error))
-  code = exitCode(error)
+  fail(error)
 }
-// Not left to the event loop: a connection that hangs in its handshake would keep the process (P7).
-process.exit(code)
+leave(code)
+
+function fail(error: unknown): never {
+  process.stderr.write(report(error))
+  leave(exitCode(error))
+}
+
+/**
+ * Ends the process now (P7). Not by running out of work: a handshake that hangs would keep it. Nor by
+ * `exit` where a signal cut the work short, which sets `exitCode`: a thread may be waiting for a name
+ * server or a file, and `exit` waits for the thread. The process then becomes one that only ends.
+ */
+function leave(code: number): never {
+  const { execPath, execve, exitCode: cutShort } = process
+  // A self-contained executable is no Node that takes `-e`; there argv[1] is the program itself.
+  if (cutShort !== undefined && execve !== undefined && process.argv[1] !== execPath) {
+    execve(execPath, [execPath, '-e', `process.exit(${code})`], {})
+  }
+  process.exit(code)
+}

@@ -49,19 +49,21 @@ export interface RetryFacts {
 
 /** The shortest wait between two tries for a token that is about to end. */
 const HURRY_MS = 500
+/** Who asks for a longer silence than this is mistaken, and would keep a pod from starting. */
+const LONGEST_RETRY_AFTER_MS = 300_000
 
 /**
  * How long to wait before trying again: doubling from the base to the cap, a quarter of it left to
  * chance. While the application's token still lives, never more than a third of what is left of it,
- * so that an outage shorter than that stays invisible (P3). A server's Retry-After is honoured.
+ * so that an outage shorter than that stays invisible (P3). A server's Retry-After is honoured, for
+ * five minutes at most and not beyond the last fifth of that token's life.
  */
 export function retryDelayMs(facts: RetryFacts): number {
   const { attempt, baseMs, capMs, jitter, retryAfterMs, tokenLeftMs } = facts
   const doubled = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30))
   const spread = doubled * (1 - 0.25 * jitter)
-  const hurried =
-    tokenLeftMs === undefined || tokenLeftMs <= 0
-      ? spread
-      : Math.min(spread, Math.max(HURRY_MS, tokenLeftMs / 3))
-  return Math.max(hurried, retryAfterMs ?? 0)
+  const asked = Math.min(retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS)
+  if (tokenLeftMs === undefined || tokenLeftMs <= 0) return Math.max(spread, asked)
+  const hurried = Math.min(spread, Math.max(HURRY_MS, tokenLeftMs / 3))
+  return Math.max(hurried, Math.min(asked, tokenLeftMs * 0.8))
 }

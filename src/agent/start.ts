@@ -16,44 +16,60 @@ import { unmetOf } from './verdict.ts'
 import { createWake, type Wake } from './wake.ts'
 
 /** How long a command may take to end after a signal; what still hangs then is left behind (P7). */
-const LAST_MOMENT_MS = 800
+const LAST_MOMENT_MS = 500
 
 /** Runs the agent: settings → pieces → passes; signals in, exit code out. Throws what a report can show. */
 export async function start(invocation: Invocation): Promise<number> {
-  const { flags } = invocation
-  const loaded = await load(invocation)
-  const { config } = loaded
-  const log = createLogger({
-    level: config.logLevel,
-    destination: process.stderr,
-    pretty: process.stderr.isTTY,
-  })
-  if (invocation.command === 'exec') {
-    const { execute } = await import('./exec.ts')
-    return execute({ ...loaded, log, command: invocation.positionals, flags, onSignal })
-  }
+  if (invocation.command === 'exec') return superviseChild(invocation)
+  // Heard from the first moment on: to the first process of a container a signal without a handler
+  // is as good as none, and elsewhere a SIGHUP would end it.
   const stop = new AbortController()
+  const wake = createWake()
+  const lastMoment = Promise.withResolvers<number>()
+  let mode = modes[invocation.command]
   let signalNumber = 0
+  const endCode = (): number => (mode === 'sidecar' ? 0 : 128 + signalNumber)
   const onEnd = (number: number) => () => {
+    if (stop.signal.aborted) return
     signalNumber = number
+    process.exitCode = endCode()
     stop.abort(new Error('asked to end'))
-    const code = config.mode === 'sidecar' ? 0 : 128 + number
-    setTimeout(() => process.exit(code), LAST_MOMENT_MS).unref()
+    setTimeout(() => lastMoment.resolve(endCode()), LAST_MOMENT_MS)
   }
-  process.once('SIGTERM', onEnd(15))
-  process.once('SIGINT', onEnd(2))
-  try {
-    if (config.mode === 'sidecar') {
-      await keepFresh(invocation, { ...loaded, log }, stop.signal)
+  process.on('SIGTERM', onEnd(15))
+  process.on('SIGINT', onEnd(2))
+  process.on('SIGHUP', () => wake.ring())
+  const work = async (): Promise<number> => {
+    const loaded = await load(invocation)
+    mode = loaded.config.mode
+    const log = loggerOf(loaded.config)
+    if (mode === 'sidecar') {
+      await keepFresh(invocation, { ...loaded, log, wake }, stop.signal)
       log.info({ code: 'STOPPED' }, 'stopped; the last set stays')
     } else {
       await runOnce({ ...loaded, log }, stop.signal)
     }
     return 0
+  }
+  try {
+    return await Promise.race([work(), lastMoment.promise])
   } catch (error) {
     if (!stop.signal.aborted) throw error
-    return config.mode === 'sidecar' ? 0 : 128 + signalNumber
+    return endCode()
   }
+}
+
+async function superviseChild(invocation: Invocation): Promise<number> {
+  const loaded = await load(invocation)
+  const log = loggerOf(loaded.config)
+  const { execute } = await import('./exec.ts')
+  const { positionals: command, flags } = invocation
+  return execute({ ...loaded, log, command, flags, onSignal })
+}
+
+function loggerOf({ logLevel }: AgentConfig): Logger {
+  const { stderr } = process
+  return createLogger({ level: logLevel, destination: stderr, pretty: stderr.isTTY })
 }
 
 /** Signals that a child is to get in the agent's place. */
@@ -126,10 +142,11 @@ async function runOnce({ config, environment, log }: Run, signal: AbortSignal): 
 }
 
 /** Runs passes until the signal; a changed configuration starts them anew, a broken one is told and left. */
-async function keepFresh(invocation: Invocation, first: Run, signal: AbortSignal): Promise<void> {
-  const { log } = first
-  const wake = createWake()
-  process.on('SIGHUP', () => wake.ring())
+async function keepFresh(
+  invocation: Invocation,
+  { log, wake, ...first }: Run & { readonly wake: Wake },
+  signal: AbortSignal,
+): Promise<void> {
   let loaded: Loaded | undefined = first
   while (loaded !== undefined && !signal.aborted) {
     loaded = await untilChanged(invocation, { ...loaded, log, wake }, signal)
@@ -147,11 +164,11 @@ async function untilChanged(
   let next: Loaded | undefined
   const reconsider = async (): Promise<void> => {
     const found = await reload(invocation, log)
-    if (found === undefined) return
-    if (JSON.stringify(found.config) === JSON.stringify(config)) return wake.ring()
+    if (found === undefined || JSON.stringify(found.config) === JSON.stringify(config)) return
     next = found
     changed.abort(new Error('the configuration changed'))
   }
+  const onHangUp = (): void => void reconsider()
   const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
   const assembly = assemble(config, surroundings(observer, environment))
   const { watched } = assembly.stages.identity
@@ -163,6 +180,7 @@ async function untilChanged(
   if (kubernetesSecrets !== undefined) {
     void watchSecrets(kubernetesSecrets, { log, onChange: () => wake.ring() }, either)
   }
+  process.on('SIGHUP', onHangUp)
   await observer.listen(() => wake.ring())
   try {
     await loop(
@@ -184,6 +202,7 @@ async function untilChanged(
   } catch (error) {
     if (!either.aborted) throw error
   } finally {
+    process.off('SIGHUP', onHangUp)
     await Promise.all([unwatch(), assembly.close(), observer.close()])
   }
   return next
@@ -246,9 +265,11 @@ async function watch(
     ),
   ]
   return watchFiles([...files, ...read], {
+    // What changed before the watch stood was not seen.
+    onReady: () => void reconsider(),
     onChange: (path) => {
-      if (read.includes(path)) wake()
-      else void reconsider()
+      if (!read.includes(path)) void reconsider()
+      wake()
     },
     onFailure: (error) => log.warn({ code: 'WATCH_FAILED' }, `${error.message}; the timer goes on`),
   })

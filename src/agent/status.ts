@@ -82,9 +82,10 @@ export function nextStatus(
       .map(({ name }) => `${name} was never published`),
     ...(outputs.length === 0 && failure !== undefined ? [failure.message] : []),
   ]
-  const waits = [next.retry?.waitMs, next.valuesInMs, next.renewalInMs].filter(
-    (wait) => wait !== undefined,
-  )
+  // What failed is past its time; until it is tried again nothing else is done.
+  const waits = (
+    next.retry === undefined ? [next.valuesInMs, next.renewalInMs] : [next.retry.waitMs]
+  ).filter((wait) => wait !== undefined)
   return {
     schema: before.schema,
     mode: before.mode,

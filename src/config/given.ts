@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { settings } from './settings.ts'
 import type { Given } from './sources.ts'
@@ -46,7 +47,7 @@ export async function readGiven({ flags, environment }: Typed): Promise<GivenFro
     file,
     files: [
       ...(named === undefined ? [] : [named]),
-      ...(annotations === undefined ? [] : [annotationsFile]),
+      ...(existsSync(dirname(annotationsFile)) ? [annotationsFile] : []),
     ],
   }
 }
@@ -54,7 +55,7 @@ export async function readGiven({ flags, environment }: Typed): Promise<GivenFro
 async function readConfigFile(path: string): Promise<unknown> {
   const text = await readText(path, '--config')
   try {
-    if (/^\s*\{/.test(text)) return JSON.parse(text)
+    if (/^\s*\{/.test(text)) return JSON.parse(text.trim())
     const { parse } = await import('yaml')
     return parse(text, { schema: 'failsafe', prettyErrors: false, maxAliasCount: 10 })
   } catch (error) {

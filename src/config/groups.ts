@@ -1,7 +1,7 @@
-import { parseDuration } from './duration.ts'
 import { problemOf, type Note, type Problem } from './problems.ts'
 import { parseReload, type ReloadAction } from './reload.ts'
 import { parseSecretList, type Entry } from './secret-list.ts'
+import { duration, Unfit } from './setting.ts'
 import { groupSettings, type GroupField } from './settings.ts'
 import type { Raw } from './sources.ts'
 
@@ -166,11 +166,10 @@ function readStaleAfter(fields: Fields, problems: Problem[]): number | undefined
   const [raw] = fields.get('staleAfter') ?? []
   if (raw === undefined) return undefined
   const typed = String(raw.value).trim()
-  const ms = parseDuration(typed)
-  if (ms === undefined || ms < 1000) {
-    problems.push(problemOf(raw, `"${typed}" is no duration of at least 1s such as 15m`))
-  }
-  return ms
+  const ms = duration(typed)
+  if (!(ms instanceof Unfit)) return ms
+  problems.push(problemOf(raw, `"${typed}" ${ms.reason}`))
+  return undefined
 }
 
 interface TemplateContext {

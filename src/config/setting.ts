@@ -53,16 +53,23 @@ export function oneOf<const Choice extends string>(
     new Unfit(`is not one of ${choices.join(', ')}`)
 }
 
+/** No interval, age or deadline is longer: timers and dates end somewhere. */
+const LONGEST_DURATION_MS = 720 * 3_600_000
+
+/** A duration of at least a second: a shorter one would be asked for without a pause. */
 export function duration(value: string): number | Unfit {
-  return parseDuration(value) ?? new Unfit('is no duration such as 30s, 5m or 1h30m')
+  const ms = parseDuration(value)
+  if (ms === undefined) return new Unfit('is no duration such as 30s, 5m or 1h30m')
+  if (ms < 1000) return new Unfit('is shorter than 1s')
+  return ms <= LONGEST_DURATION_MS ? ms : new Unfit('is longer than 720h')
 }
 
 /** A duration of at least a second, or `off`. */
 export function interval(value: string): number | 'off' | Unfit {
   if (value.toLowerCase() === 'off') return 'off'
-  const ms = parseDuration(value)
-  if (ms === undefined) return new Unfit('is no duration such as 30s or 5m, nor off')
-  return ms >= 1000 ? ms : new Unfit('is shorter than 1s')
+  if (parseDuration(value) === undefined)
+    return new Unfit('is no duration such as 30s or 5m, nor off')
+  return duration(value)
 }
 
 export function httpsUrl(value: string): URL | Unfit {

@@ -13,6 +13,8 @@ export interface AccessToken {
 
 /** Servers before `exp` was written let a token live this long. */
 const LEGACY_LIFETIME_MS = 480_000
+/** Whatever a token says of itself, it is renewed within a day. */
+const LONGEST_LIFETIME_MS = 86_400_000
 
 /** Reads the JSON text of an access token; undefined if it is none. The signature is opaque to clients. */
 export function parseAccessToken(text: string): AccessToken | undefined {
@@ -27,7 +29,12 @@ export function parseAccessToken(text: string): AccessToken | undefined {
   const { iat, exp, sub } = claims
   if (typeof iat !== 'number' || typeof sub !== 'string') return undefined
   const lifetimeMs = typeof exp === 'number' ? (exp - iat) * 1000 : LEGACY_LIFETIME_MS
-  return lifetimeMs > 0 ? { secret: new Secret(text), lifetimeMs, login: sub } : undefined
+  if (!(lifetimeMs > 0)) return undefined
+  return {
+    secret: new Secret(text),
+    lifetimeMs: Math.min(lifetimeMs, LONGEST_LIFETIME_MS),
+    login: sub,
+  }
 }
 
 /** The Authorization header that carries it. Standard base64: the server refuses the URL-safe alphabet here. */

@@ -42,6 +42,16 @@ test('P9 a server’s Retry-After is honoured', () => {
   expect(retryDelayMs({ ...retry, retryAfterMs: 10 })).toBe(1000)
 })
 
+test('P9 a Retry-After of a day does not stop a pod for a day', () => {
+  expect(retryDelayMs({ ...retry, retryAfterMs: 86_400_000 })).toBe(300_000)
+})
+
+test('P3 a Retry-After does not outlast the token that the application holds', () => {
+  const wait = retryDelayMs({ ...retry, retryAfterMs: 300_000, tokenLeftMs: 100_000 })
+
+  expect(wait).toBe(80_000)
+})
+
 test('P3 while the token lives there is always time for another try before it ends', () => {
   fc.assert(
     fc.property(

@@ -57,6 +57,25 @@ test('after a good pass it is ready, and says when what is due', () => {
   expect(JSON.stringify(status)).not.toContain('canary')
 })
 
+test('while a failure waits to be tried again the next pass is that try, however long the wait', () => {
+  const next = {
+    retry: { error, attempt: 9, waitMs: 240_000 },
+    valuesInMs: -1000,
+    renewalInMs: -500,
+  }
+
+  const status = nextStatus(first, { report: report(), next, clock: agentClock(clock) })
+
+  expect(status.nextPassAt).toBe('2026-01-20T09:04:00.000Z')
+})
+
+test('P3 a pass that waits for a platform or a Conjur that hangs is alive', () => {
+  const status = after(first, report(), 1000)
+
+  expect(liveness(status, clock.now() + 301_000).ok).toBe(true)
+  expect(liveness(status, clock.now() + 602_000).ok).toBe(false)
+})
+
 test('P3 an outage keeps it ready while the token lives, and shows the outputs as kept', () => {
   const status = after(after(first, report()), report({ published: [], error }), 1700)
 
@@ -82,7 +101,7 @@ test('an output that was never published keeps it from being ready', () => {
 test('a loop that stands still is not live', () => {
   const status = after(first, report())
 
-  expect(liveness(status, clock.now() + 300_000 + 61_000).ok).toBe(false)
+  expect(liveness(status, clock.now() + 300_000 + 601_000).ok).toBe(false)
 })
 
 test('an output that is older than it may be ends readiness, until Conjur was looked at again', () => {

@@ -381,3 +381,15 @@ test('P2 a problem quotes no more than the beginning of what was typed', async (
 
   expect(lines.join()).not.toContain('CANARY')
 })
+
+test.each([
+  ['CONJUR_TOKEN_TIMEOUT', '0s', 'is shorter than 1s'],
+  ['CONJUR_TOKEN_TIMEOUT', '99999999999h', 'is longer than 720h'],
+  ['CONJUR_SECRETS_REFRESH_INTERVAL', '99999999999h', 'is longer than 720h'],
+  ['CONJUR_RELOAD_INTERVAL', '0s', 'is shorter than 1s'],
+  ['CONJUR_IDENTITY_TIMEOUT', '1ms', 'is shorter than 1s'],
+])('P9 %s=%s is no time to go by', async (name, value, why) => {
+  const lines = await problems({ environment: { ...conjur, [name]: value } })
+
+  expect(lines).toEqual([`environment | ${name} | "${value}" ${why}`])
+})
