@@ -70,10 +70,10 @@ function fail(error: unknown): never {
  * server or a file, and `exit` waits for the thread. The process then becomes one that only ends.
  */
 function leave(code: number): never {
-  const { execPath, execve, exitCode: cutShort } = process
+  const { execPath, exitCode: cutShort } = process
   // A self-contained executable is no Node that takes `-e`; there argv[1] is the program itself.
-  if (cutShort !== undefined && execve !== undefined && process.argv[1] !== execPath) {
-    execve(execPath, [execPath, '-e', `process.exit(${code})`], {})
+  if (cutShort !== undefined && process.argv[1] !== execPath) {
+    process.execve?.(execPath, [execPath, '-e', `process.exit(${code})`], {})
   }
   process.exit(code)
 }
