@@ -144,6 +144,18 @@ describe('P4', () => {
     expect(read('db')).toEqual({ ...map, foreign: 'theirs', password: 'hunter2' })
   })
 
+  test('a foreign key does not become ours for want of a value', async () => {
+    const { output, applies } = namespaceOf({ db: { data: { ...map, password: 'theirs' } } })
+
+    const published = await output(['db']).publish(
+      snapshot({ 'app/user': 'web' }, { unknown: ['app/password'] }),
+      never,
+    )
+
+    expect(published[0]?.state).toBe('missing')
+    expect(applies).toEqual([])
+  })
+
   test('while it is not known which variables there are, what "*" filled stays', async () => {
     const { output, read } = namespaceOf({ db: { data: { 'conjur-map': '"*": "*"' } } })
     await output(['db']).publish(snapshot(both, { listed: Object.keys(both) }), never)

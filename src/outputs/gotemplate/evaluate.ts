@@ -16,9 +16,20 @@ export function evaluate(
   functions: Readonly<Record<string, (argument: string) => string>>,
 ): string {
   let out = ''
+  let steps = 0
   const root: Frame = { variables: [{ name: '$', value: data }], depth: 0 }
-  walkList(tree.root, data, root)
+  try {
+    walkList(tree.root, data, root)
+  } catch (error) {
+    // Our own stack has ended, and that is the template's doing.
+    if (error instanceof RangeError) fail({ at: 0 }, ENDLESS)
+    throw error
+  }
   return out
+
+  function step(): void {
+    if (++steps > MOST_STEPS || out.length > LONGEST) fail({ at: 0 }, ENDLESS)
+  }
 
   function walkList(nodes: readonly Node[], dot: Value, frame: Frame): Leave {
     for (const node of nodes) {
@@ -29,6 +40,7 @@ export function evaluate(
   }
 
   function walk(node: Node, dot: Value, frame: Frame): Leave {
+    step()
     switch (node.kind) {
       case 'text':
         out += node.bytes
@@ -71,6 +83,7 @@ export function evaluate(
     let isEmpty = true
     for (const [key, item] of iterate(value, pipe)) {
       isEmpty = false
+      step()
       const names = pipe.variables
       const values = names.length > 1 ? [key, item] : [item]
       names.forEach((name, index) => {
@@ -263,6 +276,10 @@ export function evaluate(
 }
 
 const DEEPEST = 1000
+/** A template that wants more would keep the agent from everything else, its end included. */
+const MOST_STEPS = 1_000_000
+const LONGEST = 16 * 1024 * 1024
+const ENDLESS = 'it grows without end'
 
 /** Why a list of nodes was left before its end. */
 type Leave = 'break' | 'continue' | undefined

@@ -13,12 +13,18 @@ export interface Scope {
 /** Reads a pipeline and the token that ends it; the context is what messages call its surroundings. */
 export type ParsePipe = (context: string, end: TokenKind) => Pipe
 
+/** How far parentheses and actions may be nested: nobody writes more, and our own stack ends somewhere. */
+export const DEEPEST = 400
+export const TOO_DEEP = `nested more than ${DEEPEST} deep`
+
 /** A reader of pipelines over the tokens of a template. */
 export function pipeParser(tokens: TokenReader, scope: Scope): ParsePipe {
+  let depth = 0
   return parsePipe
 
   function parsePipe(context: string, end: TokenKind): Pipe {
     const start = tokens.peekNonSpace().at
+    if (++depth > DEEPEST) tokens.fail({ at: start }, TOO_DEEP)
     const { names, isAssignment } = parseVariables(context)
     const commands: Command[] = []
     for (;;) {
@@ -36,6 +42,7 @@ export function pipeParser(tokens: TokenReader, scope: Scope): ParsePipe {
         tokens.fail({ at }, 'a value stands in a pipeline where a function is needed')
       }
     }
+    depth--
     return { kind: 'pipe', at: start, variables: names, isAssignment, commands }
   }
 

@@ -2,7 +2,7 @@ import { toGo } from '../go-quote.ts'
 import type { Token } from './lex.ts'
 import { readString } from './literals.ts'
 import type { Branch, Node, Tree } from './nodes.ts'
-import { pipeParser } from './parse-pipe.ts'
+import { DEEPEST, pipeParser, TOO_DEEP } from './parse-pipe.ts'
 import { tokenReader, type TokenReader } from './token-reader.ts'
 
 /**
@@ -15,6 +15,7 @@ export function parse(text: string, functions: ReadonlySet<string>): Tree {
   const scope = { functions, variables: ['$'] }
   const parsePipe = pipeParser(tokens, scope)
   let ranges = 0
+  let depth = 0
   const defined = new Map<string, readonly Node[]>()
   return { text, root: parseRoot(), defined }
 
@@ -70,9 +71,13 @@ export function parse(text: string, functions: ReadonlySet<string>): Tree {
 
   function parseList(): { readonly nodes: readonly Node[]; readonly terminator: Token } {
     const nodes: Node[] = []
+    if (++depth > DEEPEST) tokens.fail(tokens.peek(), TOO_DEEP)
     while (tokens.peekNonSpace().kind !== 'eof') {
       const node = parseTextOrAction()
-      if (isTerminator(node)) return { nodes, terminator: node }
+      if (isTerminator(node)) {
+        depth--
+        return { nodes, terminator: node }
+      }
       nodes.push(node)
     }
     return tokens.fail(tokens.peek(), 'unexpected end of the template: an {{end}} is missing')
@@ -118,6 +123,7 @@ export function parse(text: string, functions: ReadonlySet<string>): Tree {
   }
 
   function parseBranch(keyword: 'if' | 'with' | 'range'): Branch {
+    if (++depth > DEEPEST) tokens.fail(tokens.peek(), TOO_DEEP)
     const mark = scope.variables.length
     const pipe = parsePipe(keyword, 'right')
     if (keyword === 'range') ranges++
@@ -125,6 +131,7 @@ export function parse(text: string, functions: ReadonlySet<string>): Tree {
     if (keyword === 'range') ranges--
     const otherwise = terminator.text === 'end' ? [] : parseElse(keyword)
     scope.variables.length = mark
+    depth--
     return { pipe, body, otherwise }
   }
 

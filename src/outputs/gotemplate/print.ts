@@ -64,11 +64,11 @@ export function formatWith(value: Value, verb: string, flags: Readonly<Flags>): 
   if (verb === 'T') return pad(toGo(value === undefined ? '<nil>' : typeName(value)), flags)
   switch (typeof value) {
     case 'undefined':
-      return verb === 'v' ? pad('<nil>', flags) : badVerb(value, verb)
+      return verb === 'v' ? pad('<nil>', flags) : badVerb(value, verb, flags)
     case 'string':
       return formatString(value, verb, flags)
     case 'boolean':
-      return verb === 't' || verb === 'v' ? pad(String(value), flags) : badVerb(value, verb)
+      return verb === 't' || verb === 'v' ? pad(String(value), flags) : badVerb(value, verb, flags)
     case 'bigint':
       return formatInteger(value, verb, { value, flags })
     case 'number':
@@ -91,14 +91,14 @@ export function formatWith(value: Value, verb: string, flags: Readonly<Flags>): 
   }
 }
 
-function badVerb(value: Value, verb: string): string {
-  return `%!${verb}(${withType(value)})`
+function badVerb(value: Value, verb: string, flags: Readonly<Flags>): string {
+  return `%!${verb}(${withType(value, { ...flags, sharp: false })})`
 }
 
 /** A value with its type in front, for Go's complaints inside the text. */
-export function withType(value: Value): string {
+export function withType(value: Value, flags: Readonly<Flags> = noFlags): string {
   if (value === undefined) return '<nil>'
-  return `${typeName(value)}=${formatWith(value, 'v', noFlags)}`
+  return `${typeName(value)}=${formatWith(value, 'v', flags)}`
 }
 
 function formatStruct(value: Struct, verb: string, flags: Readonly<Flags>): string {
@@ -125,7 +125,7 @@ function formatString(value: string, verb: string, flags: Readonly<Flags>): stri
     case 'X':
       return pad(hexBytes(value, verb, flags), flags)
     default:
-      return badVerb(value, verb)
+      return badVerb(value, verb, flags)
   }
 }
 
@@ -159,6 +159,7 @@ function formatInteger(
 ): string {
   switch (verb) {
     case 'v':
+      return digits(number, { base: 10, prefix: '' }, { ...flags, plus: false })
     case 'd':
       return digits(number, { base: 10, prefix: '' }, flags)
     case 'b':
@@ -178,7 +179,7 @@ function formatInteger(
     case 'U':
       return pad(unicode(number, flags), { ...flags, zero: false })
     default:
-      return badVerb(value, verb)
+      return badVerb(value, verb, flags)
   }
 }
 
@@ -207,7 +208,7 @@ function formatNumber(value: number, verb: string, flags: Readonly<Flags>): stri
   if (flags.sharp) throw new CallError('the flag # of a floating-point number is not supported')
   switch (verb) {
     case 'v':
-      return signed(formatFloat(value, 'g'), flags)
+      return signed(formatFloat(value, 'g'), { ...flags, plus: false })
     case 'g':
     case 'G':
       return signed(cased(formatFloat(value, 'g', flags.precision), verb), flags)
@@ -222,7 +223,7 @@ function formatNumber(value: number, verb: string, flags: Readonly<Flags>): stri
     case 'X':
       throw new CallError(`%${verb} of a floating-point number is not supported`)
     default:
-      return badVerb(value, verb)
+      return badVerb(value, verb, flags)
   }
 }
 

@@ -114,6 +114,36 @@ test('a template whose templates call each other for ever ends with an error', (
   expect(() => renderTemplate(template, known)).toThrow(/more than 1000 deep/)
 })
 
+test.each([
+  ['parentheses', `{{ ${'('.repeat(20_000)}1${')'.repeat(20_000)} }}`],
+  ['actions', '{{ if 1 }}'.repeat(20_000) + '{{ end }}'.repeat(20_000)],
+  ['else-ifs', `{{ if 0 }}${'{{ else if 0 }}'.repeat(20_000)}{{ end }}`],
+])('a template with very deep %s is refused, not a defect of ours', (_what, template) => {
+  expect(() => renderTemplate(template, known)).toThrow(TemplateError)
+})
+
+test.each([
+  [
+    'depth',
+    `{{ define "a" }}${'{{ with 1 }}'.repeat(50)}{{ template "a" }}${'{{ end }}'.repeat(51)}`,
+  ],
+  [
+    'length',
+    '{{ define "a" }}{{ range 99999999 }}{{ $.SecretsMap.multi.Value }}{{ end }}{{ end }}',
+  ],
+  ['time', '{{ define "a" }}{{ range 99999999999 }}{{ end }}{{ end }}'],
+])('P4 a template that grows without end in %s is refused, not a defect of ours', (_what, text) => {
+  expect(() => renderTemplate(`${text}{{ template "a" . }}`, known)).toThrow(/without end|deep/)
+})
+
+test('a long template is read in time', () => {
+  const line = '{{ secret "user" }} and {{ .SecretsMap.user.Value | b64enc }}\n'
+
+  const rendered = renderTemplate(line.repeat(20_000), known)
+
+  expect(rendered).toHaveLength('web and d2Vi\n'.length * 20_000)
+})
+
 test.skipIf(!isThere('go', ['version']))(
   'the vectors are what the Go package says today',
   () => {
