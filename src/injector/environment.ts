@@ -79,6 +79,8 @@ export function environmentFor(injection: Injection): Readonly<Record<string, st
     value?.replaceAll('$$(', '$(') ?? placeholders[name] ?? 'from-the-cluster',
   ])
   return {
+    // Whether a login is needed has been said already, with the annotation to write.
+    CONJUR_AUTHN_LOGIN: 'host/from-the-cluster',
     ...(hasAzureLabel(injection.pod) ? azurePlaceholders : {}),
     ...Object.fromEntries(given),
   }

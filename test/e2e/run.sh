@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# End-to-end tests on a real Kubernetes, made from package registries alone; see docs/development.md.
+# End-to-end tests on a real Kubernetes, made from package registries alone; see CONTRIBUTING.md.
 #
 #   run.sh                 both tiers
 #   run.sh control-plane   etcd, kube-apiserver and kube-controller-manager; needs Go, no root
@@ -34,12 +34,14 @@ if [ "$tier" != control-plane ]; then
   fi
 fi
 
+export PATH=$PWD/node_modules/.bin:$PATH
 npm run --silent setup
 npm run --silent build >/dev/null
 TESTBED_BIN=$("$testbed/build.sh" "$wanted")
 export TESTBED_BIN PATH=$TESTBED_BIN:$PATH
+export E2E_TIER=$tier
 case $tier in
-  all) files=(test/e2e) ;;
-  *) files=("test/e2e/$tier") ;;
+  cluster) exec vitest run --config .config/e2e.config.ts test/e2e/cluster ;;
+  control-plane) exec vitest run --config .config/e2e.config.ts --exclude 'test/e2e/cluster*' ;;
+  *) exec vitest run --config .config/e2e.config.ts ;;
 esac
-exec vitest run --config .config/vitest.e2e.config.ts "${files[@]}"

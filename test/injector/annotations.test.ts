@@ -229,9 +229,9 @@ describe('the login', () => {
     const context = await contextWith({}, { CONJUR_AUTHENTICATOR: 'authn-azure/prod' })
     const { verdict } = await reviewed(pod(), context)
 
-    expect(verdict.problems).toContain(
+    expect(verdict.problems).toEqual([
       'conjur.org/authn-identity: authn-azure/prod needs it: write host/<path of the host in Conjur>',
-    )
+    ])
   })
 
   test('that is no host is refused', async () => {
