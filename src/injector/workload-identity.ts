@@ -17,9 +17,8 @@ export function azureSource(pod: Pod, agent: string): PodContainer | undefined {
   if (!hasAzureLabel(pod)) return undefined
   const skipped = pod.metadata?.annotations?.['azure.workload.identity/skip-containers'] ?? ''
   if (skipped.split(';').some((name) => name.trim() === agent)) return undefined
-  return containersOf(pod).find(
-    ({ name, env }) =>
-      name !== agent && (env ?? []).some((variable) => variable.name === TOKEN_FILE),
+  return containersOf(pod).find(({ env }) =>
+    (env ?? []).some((variable) => variable.name === TOKEN_FILE),
   )
 }
 
