@@ -45,7 +45,7 @@ export async function checkPolicy(
   const seen = failures
     .filter((failure) => recorded.length === 0 || !isRecorded(failure))
     .flatMap((failure) => lackOf(failure))
-    .filter(({ what }) => !recorded.some((one) => what.includes(`${lastWord(one.what)} `)))
+    .filter(({ what }) => !recorded.some((one) => isSameVariable(one.what, what)))
   return { missing: unique([...recorded, ...seen]), stoppedBy: undefined, isComplete }
 }
 
@@ -60,8 +60,10 @@ function isRecorded({ id, code, facts = {} }: StepResult): boolean {
   )
 }
 
-function lastWord(text: string): string {
-  return text.slice(text.lastIndexOf(' ') + 1)
+/** Whether two lines are about one and the same variable; the records say it better than a refused read. */
+function isSameVariable(one: string, other: string): boolean {
+  const [first, second] = [one, other].map((text) => /\bvariable (\S+)/.exec(text)?.[1])
+  return first !== undefined && first === second
 }
 
 /** What a failed step says is missing. */

@@ -59,8 +59,9 @@ export async function platformCredential(
   const source = createSource(identity.source, {
     clock: { now: tools.now, sleep },
     budgetMs: tools.timeoutMs,
-    onRetry: (error) => {
+    onRetry: (error, waitMs) => {
       last = error
+      tools.stillWaiting(`${error.code}, again in ${(waitMs / 1000).toFixed(1)} s`)
     },
     ...tools.sources,
     toConjur: tools.toConjur(conjur),

@@ -24,6 +24,8 @@ export interface Tools {
   readonly now: () => number
   /** How long one step may take. */
   readonly timeoutMs: number
+  /** Told why a step is still waiting, such as `IDENTITY_NOT_READY, again in 1.7 s`. */
+  readonly stillWaiting: (reason: string) => void
   /** The named connection that is looked at; undefined for the one at the top of the configuration. */
   readonly connection: string | undefined
   /** An operator's access token, if one was given. */

@@ -43,7 +43,8 @@ export async function lackingIn(
   }
   const kind = login.startsWith('host/') ? 'host' : 'user'
   const host = await records.resource(kind, login.replace(/^host\//, ''))
-  if (host === undefined) lacking.push({ what: `${kind} ${login}`, cure: LOAD })
+  if (host === undefined)
+    lacking.push({ what: kind === 'host' ? login : `user ${login}`, cure: LOAD })
   else {
     for (const [name, value] of Object.entries(annotations)) {
       const found = host.annotations[name]

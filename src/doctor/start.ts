@@ -71,12 +71,18 @@ async function run(invocation: Invocation, signal: AbortSignal): Promise<number>
   const operatorToken = await operatorTokenIn(flags['conjur-token-file'])
   const settings = Object.entries(flags).filter(([name]) => !OWN_FLAGS.includes(name))
   const given = await readGiven({ flags: Object.fromEntries(settings), environment })
-  const { tools, close } = createTools({ given, timeoutMs, operatorToken, connection })
   const console = consoleFor(invocation)
   const isJson = flags['json'] === true
+  const waiting = process.stderr.isTTY && !isJson ? waitingOn(console.err) : silently
+  const { tools, close } = createTools({
+    given,
+    timeoutMs,
+    operatorToken,
+    connection,
+    stillWaiting: waiting.because,
+  })
   try {
     if (command === 'doctor') {
-      const waiting = process.stderr.isTTY && !isJson ? waitingOn(console.err) : silently
       const options = { until, isShort: flags['short'] === true, isJson, console, waiting }
       return await preflight(options, tools, signal)
     }

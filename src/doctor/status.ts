@@ -26,7 +26,9 @@ export async function withStatus(
   }
   if (status === 'ok') return { ...finding, message: `${finding.message}; its status is ok` }
   const { code, words } = status
-  if (code === 'CONJ00006E' || code === 'CONJ00005E' || code === 'CONJ00056E') {
+  // Some authenticators have no status to tell.
+  if (code === 'CONJ00056E') return finding
+  if (code === 'CONJ00006E' || code === 'CONJ00005E') {
     return degraded(`${finding.message}; its status is not known`, {
       lines: [words],
       hint: `permit the operator read on webservice conjur/${name}/status, as \`conjur-agent policy\` prints it`,

@@ -16,10 +16,17 @@ interface Wanted {
   readonly timeoutMs: number
   readonly operatorToken: Secret | undefined
   readonly connection?: string | undefined
+  readonly stillWaiting?: Tools['stillWaiting']
 }
 
 /** The real tools, and how to let go of their connections. */
-export function createTools({ given, timeoutMs, operatorToken, connection }: Wanted): {
+export function createTools({
+  given,
+  timeoutMs,
+  operatorToken,
+  connection,
+  stillWaiting,
+}: Wanted): {
   readonly tools: Tools
   readonly close: () => Promise<void>
 } {
@@ -57,6 +64,7 @@ export function createTools({ given, timeoutMs, operatorToken, connection }: Wan
       timeoutMs,
       operatorToken,
       connection,
+      stillWaiting: stillWaiting ?? (() => undefined),
     },
     async close() {
       await Promise.all(senders.map((sender) => sender.close()))

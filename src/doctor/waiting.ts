@@ -2,6 +2,8 @@
 export interface Waiting {
   /** Begins to wait for something else. */
   readonly for: (what: string) => void
+  /** Says why the wait goes on: it stands in the line from now on. */
+  readonly because: (reason: string) => void
   /** Takes the line away, so that a result can stand in its place. */
   readonly stop: () => void
 }
@@ -14,6 +16,7 @@ const REDRAW_MS = 100
 export function waitingOn(write: (text: string) => void): Waiting {
   let timer: NodeJS.Timeout | undefined
   let isShown = false
+  let why = ''
   function stop(): void {
     clearTimeout(timer)
     timer = undefined
@@ -21,12 +24,16 @@ export function waitingOn(write: (text: string) => void): Waiting {
     isShown = false
   }
   return {
+    because(reason) {
+      why = `: ${reason}`
+    },
     for(what) {
       stop()
+      why = ''
       const since = performance.now()
       const draw = (): void => {
         isShown = true
-        write(`\r\u001B[K… ${what}, ${((performance.now() - since) / 1000).toFixed(1)} s`)
+        write(`\r\u001B[K… ${what}${why}, ${((performance.now() - since) / 1000).toFixed(1)} s`)
         timer = setTimeout(draw, REDRAW_MS)
         timer.unref()
       }
@@ -38,4 +45,8 @@ export function waitingOn(write: (text: string) => void): Waiting {
 }
 
 /** Where there is no terminal: each step is told once, when it is finished. */
-export const silently: Waiting = { for: () => undefined, stop: () => undefined }
+export const silently: Waiting = {
+  for: () => undefined,
+  because: () => undefined,
+  stop: () => undefined,
+}

@@ -29,3 +29,14 @@ test('what is done at once is never told', () => {
 
   expect(written).toEqual([])
 })
+
+test('the line says why the wait goes on', () => {
+  const written: string[] = []
+  const waiting = waitingOn((text) => written.push(text))
+
+  waiting.for('token')
+  waiting.because('IDENTITY_NOT_READY, again in 1.7 s')
+  vi.advanceTimersByTime(200)
+
+  expect(written).toEqual(['\r\u001B[K… token: IDENTITY_NOT_READY, again in 1.7 s, 0.2 s'])
+})
