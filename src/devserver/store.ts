@@ -144,6 +144,11 @@ export function addMembership(store: Store, membership: Membership): void {
   store.changed()
 }
 
+/** What tells one permission on a resource from another. */
+export function keyOf({ role, privilege }: Permission): string {
+  return `${role} ${privilege}`
+}
+
 /** Takes a membership away; undefined if there was none. */
 export function removeMembership(
   store: Store,
@@ -209,49 +214,6 @@ export function setValue(store: Store, variable: string, value: Buffer): void {
   store.secrets.set(variable, added.slice(-kept))
 }
 
-/** Removes a role or resource with all that hangs on it: permissions, memberships, values, what it owns. */
-export function removeRecord(store: Store, id: string): void {
-  const gone = new Set([id])
-  const dependents = dependentsOf(store)
-  for (const each of gone) for (const dependent of dependents.get(each) ?? []) gone.add(dependent)
-  for (const each of gone) {
-    store.roles.delete(each)
-    store.resources.delete(each)
-    store.secrets.delete(each)
-    store.credentials.delete(each)
-    store.enabled.delete(each)
-    store.enabledByDefault.delete(each)
-    store.policyVersions.delete(each)
-    store.memberships.delete(each)
-  }
-  for (const held of store.memberships.values())
-    for (const role of held.keys()) if (gone.has(role)) held.delete(role)
-  for (const resource of store.resources.values()) {
-    const permissions = resource.permissions.filter(({ role }) => !gone.has(role))
-    if (permissions.length < resource.permissions.length)
-      store.resources.set(resource.id, { ...resource, permissions })
-  }
-  store.changed()
-}
-
-function fill<Key, Value>(map: Map<Key, Value>, from: ReadonlyMap<Key, Value>): void {
-  for (const [key, value] of from) map.set(key, value)
-}
-
-/** Owner or policy → the resources that go with it. */
-function dependentsOf(store: Store): Map<string, string[]> {
-  const dependents = new Map<string, string[]>()
-  for (const { id, owner, policy } of store.resources.values()) {
-    for (const holder of new Set([owner, policy])) {
-      if (holder === undefined || holder === id) continue
-      const ids = dependents.get(holder) ?? []
-      ids.push(id)
-      dependents.set(holder, ids)
-    }
-  }
-  return dependents
-}
-
 /** Whether ids of this kind are roles as well as resources. */
 export function isRoleKind(kind: string): boolean {
   return ['user', 'host', 'group', 'layer', 'policy', 'host_factory'].includes(kind)
@@ -266,4 +228,8 @@ export function isActor(id: string): boolean {
 export function byText(a: string, b: string): number {
   if (a === b) return 0
   return a < b ? -1 : 1
+}
+
+function fill<Key, Value>(map: Map<Key, Value>, from: ReadonlyMap<Key, Value>): void {
+  for (const [key, value] of from) map.set(key, value)
 }

@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parsePolicy } from '../../src/devserver/policy/parse.ts'
 import { foldRuns } from '../../src/devserver/policy/runs.ts'
-import { createAccount, loadPolicy } from '../../src/devserver/policy/load.ts'
+import { createAccount } from '../../src/devserver/policy/account.ts'
+import { loadPolicy } from '../../src/devserver/policy/load.ts'
 import { createStore } from '../../src/devserver/store.ts'
 
 const many = (indent: string, count = 300): string =>

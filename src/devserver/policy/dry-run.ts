@@ -8,7 +8,8 @@ import {
   type Resource,
   type Store,
 } from '../store.ts'
-import { loadPolicy, type PolicyLoad } from './load.ts'
+import { loadPolicy } from './load.ts'
+import type { PolicyLoad } from './policy-load.ts'
 
 /** What a policy would change, as the real server reports it; ids the caller may not see are masked. */
 export interface Rehearsal {
