@@ -17,6 +17,7 @@ import { liveness, readiness } from './health.ts'
 import type { NextPass } from './loop.ts'
 import { createMeasures } from './measures.ts'
 import { narrator } from './narrate.ts'
+import { tellPlaces } from './places.ts'
 import { firstStatus, nextStatus } from './status.ts'
 
 /** Everyone who is told what the agent does: log, metrics, status document, status server. */
@@ -51,6 +52,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
   tell.started(config)
+  tellPlaces(config, log)
   return {
     passed(report, next) {
       status = nextStatus(status, { report, next, clock, staleAfterMs })

@@ -43,7 +43,7 @@ export interface ManagedSecretsOptions {
 }
 
 /** The name under which the API server remembers which keys are ours. */
-export const FIELD_MANAGER = 'conjur-agent'
+const FIELD_MANAGER = 'conjur-agent'
 /** The condition has a manager of its own: applying it must not give up the keys. */
 const CONDITION_MANAGER = 'conjur-agent-condition'
 

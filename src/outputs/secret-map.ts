@@ -58,7 +58,7 @@ export function readSecretMap(parsed: unknown): Omit<SecretMap, 'templates'> & {
 }
 
 /** Whether a name can be a key of a Secret that we fill. */
-export function isKey(name: string): boolean {
+function isKey(name: string): boolean {
   return (
     /^[-._a-zA-Z\d]{1,253}$/.test(name) &&
     !name.startsWith('..') &&

@@ -3,7 +3,9 @@ import { writeFile, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { logLines } from '../support/agent-process.ts'
+import { volumeFacts } from '../../src/outputs/volume-facts.ts'
 import { testCa } from '../support/certificate.ts'
+import { temporaryVolume } from '../support/temporary-volume.ts'
 import { bodyOf, loopbackServer } from '../support/loopback-server.ts'
 import { azureClaims } from '../support/token-maker.ts'
 import {
@@ -64,6 +66,20 @@ test('a group may ask for all that the host can read, and what it cannot is left
     'db-user',
     'with,comma',
   ])
+})
+
+test('the log says once that secrets may reach a disk, and that no token file was asked for', async () => {
+  const onDisk = temporaryVolume()
+
+  const { code, output } = await init({
+    CONJUR_SECRETS_DIRECTORY: join(onDisk, 'secrets'),
+    CONJUR_AUTHN_TOKEN_FILE: '',
+  })
+
+  const lines = logLines(output).map(({ code: what }) => what)
+  expect(code).toBe(0)
+  expect(lines.includes('OUTPUT_NOT_TMPFS')).toBe(volumeFacts(onDisk).fileSystem === 'other')
+  expect(lines.includes('TOKEN_FILE_LEFT_OUT')).toBe(!existsSync('/run/conjur'))
 })
 
 test('init writes at most three info lines', async () => {
