@@ -12,11 +12,14 @@ export interface LoginQuestion {
   readonly identityPath: string
   readonly answers: Answers
   readonly problems: readonly Problem[]
+  /** Whether the claims are answers of a person, who may not have a configuration yet. */
+  readonly isAnswered: boolean
 }
 
 /** Who logs in: as configured, else as the token names it. */
 export function loginOf(question: LoginQuestion): string {
-  const { authenticator, token, given, appProperty, identityPath, answers, problems } = question
+  const { authenticator, token, given, appProperty, identityPath, answers, problems, isAnswered } =
+    question
   const named = textAt(token.claims, appProperty)
   switch (authenticator.type) {
     case 'authn-oidc':
@@ -44,7 +47,7 @@ export function loginOf(question: LoginQuestion): string {
       )
     default:
       if (given !== undefined) return given
-      if (problems.length > 0) throw configError(problems)
+      if (!isAnswered && problems.length > 0) throw configError(problems)
       return `host/${identityPath}/web`
   }
 }
@@ -53,7 +56,6 @@ export function loginOf(question: LoginQuestion): string {
 export function namesLogin({ type }: AuthenticatorName, given: string | undefined): boolean {
   switch (type) {
     case 'authn-oidc':
-    case 'authn-gcp':
       return false
     case 'authn-jwt':
       return given !== undefined

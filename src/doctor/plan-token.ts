@@ -47,7 +47,7 @@ export async function keysOf(
   const file = about.jwksFile
   if (file === undefined) {
     return isClusterInternal(textAt(about.token.claims, 'iss'))
-      ? clusterKeys(tools.given.environment, signal)
+      ? clusterKeys({ environment: tools.given.environment }, signal)
       : undefined
   }
   const read = await readFile(file, 'utf8').catch(() => '')

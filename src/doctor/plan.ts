@@ -71,6 +71,7 @@ export async function planFor(
     identityPath,
     answers,
     problems,
+    isAnswered: kind !== undefined,
   })
   const variableIds = partial.groups.flatMap(({ entries }) =>
     entries.map(({ variableId }) => variableId),

@@ -35,9 +35,15 @@ export function groupOf({ type }: AuthenticatorName): string {
   return type === 'authn-oidc' ? 'users' : 'workloads'
 }
 
+const OIDC_NOTES = [
+  '# One issuer a tenant: provider-uri names it, another tenant gets a service id of its own.',
+  '# Who leaves is removed on both sides: at the provider, and here by !delete.',
+]
+
 function authenticatorLines({ authenticator, settings }: Policy): readonly string[] {
   const group = groupOf(authenticator)
   return [
+    ...(authenticator.type === 'authn-oidc' ? OIDC_NOTES : []),
     '- !policy',
     `  id: conjur/${nameOf(authenticator)}`,
     '  body:',

@@ -279,7 +279,7 @@ test.each([
   ['gcp', 'project-id=shop,service-account-email=web@shop.example'],
   ['iam', 'account=011234567890,role=web-role'],
 ])('--for %s prints a policy that loads, without any token', async (kind, answers) => {
-  const plan = await planOf({ CONJUR_AUTHN_LOGIN: 'host/apps/web' }, { for: kind, answers })
+  const plan = await planOf({}, { for: kind, answers })
   const { authenticator, workload } = policyText(plan.policy)
 
   const conjur = await startDevserver({ policy: authenticator + workload })
