@@ -1,4 +1,31 @@
-import { defineConfig } from 'rolldown'
+import { defineConfig, type Plugin } from 'rolldown'
+
+/** Node's modules that cost milliseconds and serve what we never use of a package. */
+const UNUSED: readonly (readonly [importer: RegExp, wanted: RegExp, why: string])[] = [
+  [
+    /\/pino\//,
+    /^\.\/(lib\/)?transport$|^sonic-boom$/,
+    'lines are written by us, not by worker threads',
+  ],
+]
+
+/** Puts an empty class where a package asks for what is never used of it. */
+const leaveOut: Plugin = {
+  name: 'leave-out',
+  resolveId(source, importer = '') {
+    const found = UNUSED.find(([from, wanted]) => from.test(importer) && wanted.test(source))
+    return found === undefined ? null : '\0left-out'
+  },
+  load: (id) => (id === '\0left-out' ? 'module.exports = class {}' : null),
+}
+
+/** The package is ESM, what is built is CommonJS: a pod waits for it to load. */
+const asCommonJs: Plugin = {
+  name: 'as-commonjs',
+  generateBundle() {
+    this.emitFile({ type: 'asset', fileName: 'package.json', source: '{"type":"commonjs"}\n' })
+  },
+}
 
 export default defineConfig({
   // The program, and what `conjur-agent/devserver` exports.
@@ -8,9 +35,10 @@ export default defineConfig({
   treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
   // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
   external: ['fsevents'],
+  plugins: [leaveOut, asCommonJs],
   output: {
     dir: 'dist',
-    format: 'esm',
+    format: 'cjs',
     cleanDir: true,
     entryFileNames: '[name].js',
     // A wing's chunk is named for its room: src/devserver/start.ts → devserver.js.
@@ -18,7 +46,11 @@ export default defineConfig({
       const room = /src\/(\w+)\/start\.ts$/.exec(facadeModuleId ?? '')?.[1]
       return room === undefined ? '[name].js' : `${room}.js`
     },
-    minify: 'dce-only',
+    // Classes keep their names: an error is called by that of its own.
+    minify: {
+      mangle: { keepNames: { class: true, function: false } },
+      compress: { keepNames: { class: true, function: false } },
+    },
     banner: (chunk) => (chunk.name === 'main' ? '#!/usr/bin/env node' : ''),
   },
 })

@@ -51,13 +51,8 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
 // Whatever goes wrong outside the wing's own promise: Node would print it with all it carries (P2).
 process.on('uncaughtException', fail)
 
-let code: number
-try {
-  code = await main()
-} catch (error) {
-  fail(error)
-}
-leave(code)
+// Not awaited: the build makes CommonJS of this, which Node loads in half the time.
+main().then(leave, fail)
 
 function fail(error: unknown): never {
   process.stderr.write(report(error))

@@ -16,6 +16,7 @@ const KINDS: Readonly<Record<string, SendFailureKind>> = {
   UND_ERR_BODY_TIMEOUT: 'timeout',
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'cut',
   UND_ERR_HEADERS_OVERFLOW: 'too-large',
+  HPE_HEADER_OVERFLOW: 'too-large',
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'tls-untrusted',
   UNABLE_TO_GET_ISSUER_CERT: 'tls-untrusted',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'tls-untrusted',
@@ -42,12 +43,12 @@ export function classify(
 ): Error {
   if (error instanceof SendFailure || error instanceof AgentError) return error
   const code = codeOf(error)
-  const isParserError = error instanceof Error && error.name === 'HTTPParserError'
-  const kind = isParserError ? 'malformed' : (KINDS[code] ?? byFamily(code, answered))
+  const kind = KINDS[code] ?? byFamily(code, answered)
   return new SendFailure(kind, host, error)
 }
 
 function byFamily(code: string, answered: boolean): SendFailureKind {
+  if (code.startsWith('HPE_')) return 'malformed'
   if (code.startsWith('ERR_SSL_') || code.startsWith('ERR_TLS_')) return 'tls-failed'
   return answered ? 'cut' : 'reset'
 }

@@ -1,8 +1,14 @@
 import { createHash } from 'node:crypto'
-import type { buildConnector, Dispatcher } from 'undici'
-// Only these two modules: undici as a whole costs 60 ms and 18 MiB before the first byte goes out.
-import buildConnection from 'undici/lib/core/connect.js'
-import Client from 'undici/lib/dispatcher/client.js'
+import {
+  Agent as PlainAgent,
+  request as requestPlain,
+  type ClientRequest,
+  type IncomingMessage,
+  type RequestOptions,
+} from 'node:http'
+import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
@@ -32,148 +38,166 @@ const KEEP_ALIVE_MS = 70_000
  * Makes the one way out: HTTP/1.1, one kept connection an origin, no redirects, no cookies, no proxy.
  */
 export function createSender(options: SendOptions): Sender {
-  const clients = new Map<string, Client>()
+  const origins = new Map<string, Origin>()
 
-  function clientFor({ url: { origin }, clientCertificate }: HttpRequest): Client {
+  function originOf({ url, clientCertificate }: HttpRequest): Origin {
     // A connection belongs to whoever opened it: who shows a certificate gets one of its own.
     const key =
-      clientCertificate === undefined ? origin : `${origin} ${fingerprint(clientCertificate)}`
-    const known = clients.get(key)
+      clientCertificate === undefined ? url.origin : `${url.origin} ${digest(clientCertificate)}`
+    const known = origins.get(key)
     if (known !== undefined) return known
-    const client = new Client(origin, {
-      connect: connector(options, clientCertificate),
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // A server's own Keep-Alive header is believed up to this, less a second for the way.
-      keepAliveMaxTimeout: 10 * 60_000,
-      pipelining: 1,
-      bodyTimeout: 0,
-      headersTimeout: 0,
-    })
-    clients.set(key, client)
-    return client
+    const origin = url.protocol === 'https:' ? secured(options, clientCertificate) : plain()
+    origins.set(key, origin)
+    return origin
   }
 
   return {
-    send: (request) => exchange(clientFor(request), request),
+    async send(request) {
+      const origin = originOf(request)
+      const limits = { connectTimeoutMs: options.connectTimeoutMs }
+      try {
+        return await exchange(await origin.open(), request, limits)
+      } catch (error) {
+        if (!(error instanceof StaleConnection)) throw error
+        return exchange(await origin.open(), request, limits)
+      }
+    },
     async close() {
-      const open = [...clients.values()]
-      clients.clear()
-      await Promise.all(open.map((client) => client.destroy()))
+      for (const { agent } of origins.values()) agent.destroy()
+      origins.clear()
     },
   }
 }
 
-function fingerprint(certificate: Secret): string {
+/** One origin's connection and how it is opened. */
+interface Origin {
+  readonly agent: PlainAgent
+  readonly open: () => Promise<Open>
+}
+
+type Open = (options: RequestOptions) => ClientRequest
+
+const KEPT = { keepAlive: true, maxSockets: 1, timeout: KEEP_ALIVE_MS }
+
+function plain(): Origin {
+  const agent = new PlainAgent(KEPT)
+  return { agent, open: async () => (options) => requestPlain({ ...options, agent }) }
+}
+
+function secured({ ca, serverName }: SendOptions, certificate: Secret | undefined): Origin {
+  const agent = new TlsAgent(KEPT)
+  const shown = certificate?.text()
+  let pem: string | undefined
+  return {
+    agent,
+    async open() {
+      if (Object.keys(agent.freeSockets).length === 0) pem = await ca?.()
+      return (options) =>
+        requestOverTls({
+          ...options,
+          agent,
+          // A CA that is given is trusted as it is, an intermediate one too, as the incumbents do.
+          ...(pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }),
+          ...(serverName === undefined ? {} : { servername: serverName }),
+          ...(shown === undefined ? {} : { cert: shown, key: shown }),
+          // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED changes the default (P8).
+          rejectUnauthorized: true,
+        })
+    },
+  }
+}
+
+function digest(certificate: Secret): string {
   return createHash('sha256').update(certificate.bytes()).digest('hex')
 }
 
-function connector(
-  { ca, serverName, connectTimeoutMs }: SendOptions,
-  clientCertificate: Secret | undefined,
-): buildConnector.connector {
-  const shown = clientCertificate?.text()
-  let last: { pem: string | undefined; connect: buildConnector.connector } | undefined
-  async function current(): Promise<buildConnector.connector> {
-    const pem = await ca?.()
-    if (last?.pem !== pem || last === undefined) {
-      // A CA that is given is trusted as it is, an intermediate one too, as the incumbents do.
-      const trust = pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }
-      const connect = buildConnection({
-        ...trust,
-        ...(serverName === undefined ? {} : { servername: serverName }),
-        ...(shown === undefined ? {} : { cert: shown, key: shown }),
-        allowH2: false,
-        timeout: connectTimeoutMs,
-        // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED changes the default (P8).
-        rejectUnauthorized: true,
-      })
-      last = { pem, connect }
+/** The server let go of the kept connection before it answered; a new one is worth a try. */
+class StaleConnection extends Error {}
+
+/** Sends one request and reads the reply to its end, within the deadline and the size it may have. */
+function exchange(
+  open: Open,
+  request: HttpRequest,
+  { connectTimeoutMs }: { connectTimeoutMs: number },
+): Promise<HttpReply> {
+  const { url, signal } = request
+  return new Promise((resolve, reject) => {
+    if (signal.aborted) return reject(reasonOf(signal))
+    const sent = open({
+      host: url.hostname.replace(/^\[|\]$/g, ''),
+      port: url.port,
+      path: url.pathname + url.search,
+      method: request.method,
+      headers: { Host: url.host, ...request.headers },
+    })
+    let reply: IncomingMessage | undefined
+    const end = (): void => {
+      clearTimeout(deadline)
+      signal.removeEventListener('abort', onAbort)
     }
-    return last.connect
-  }
-  return (target, callback) => {
-    void (async () => {
-      try {
-        const connect = await current()
-        connect(target, callback)
-      } catch (error) {
-        callback(error instanceof Error ? error : new Error(String(error)), null)
-      }
-    })()
+    const giveUp = (reason: Error): void => {
+      end()
+      reject(reason)
+      sent.destroy()
+    }
+    const fail = (error: unknown): void => {
+      const isStale = sent.reusedSocket && reply === undefined && isReset(error)
+      giveUp(
+        isStale
+          ? new StaleConnection()
+          : classify(error, { host: url.host, answered: reply !== undefined }),
+      )
+    }
+    const onAbort = (): void => giveUp(reasonOf(signal))
+    const tooLate = (): void => fail(new SendFailure('timeout', url.host))
+    const deadline = setTimeout(tooLate, request.deadlineMs)
+    signal.addEventListener('abort', onAbort, { once: true })
+    sent.on('error', fail)
+    sent.once('socket', (socket) => limitHandshake(socket, connectTimeoutMs, tooLate))
+    sent.once('response', (response) => {
+      reply = response
+      const chunks: Buffer[] = []
+      let size = 0
+      response.on('data', (chunk: Buffer) => {
+        size += chunk.length
+        if (size > request.maxBodyBytes) fail(new SendFailure('too-large', url.host))
+        else chunks.push(chunk)
+      })
+      response.on('error', fail)
+      response.on('end', () => {
+        end()
+        const { statusCode: status = 0 } = response
+        resolve({ status, headers: firstValues(response), body: Buffer.concat(chunks) })
+      })
+    })
+    sent.end(request.body)
+  })
+}
+
+function limitHandshake(socket: Socket, limitMs: number, tooLate: () => void): void {
+  if (!socket.connecting) return
+  const limit = setTimeout(tooLate, limitMs)
+  for (const event of [socket instanceof TLSSocket ? 'secureConnect' : 'connect', 'close']) {
+    socket.once(event, () => clearTimeout(limit))
   }
 }
 
-/** Sends one request and reads the reply to its end, within the deadline and the size it may have. */
-function exchange(client: Client, request: HttpRequest): Promise<HttpReply> {
-  const { url, signal } = request
-  const deadline = AbortSignal.timeout(request.deadlineMs)
-  const stop = AbortSignal.any([signal, deadline])
-  return new Promise((resolve, reject) => {
-    if (signal.aborted) return reject(reasonOf(signal))
-    let status = 0
-    let headers: Record<string, string> = {}
-    const chunks: Buffer[] = []
-    let size = 0
-    let failed = false
-    const fail = (error: unknown): void => {
-      failed = true
-      stop.removeEventListener('abort', onAbort)
-      if (signal.aborted) reject(reasonOf(signal))
-      else if (deadline.aborted) reject(new SendFailure('timeout', url.host))
-      else reject(classify(error, { host: url.host, answered: status > 0 }))
-    }
-    let controller: Dispatcher.DispatchController | undefined
-    const onAbort = (): void => {
-      // Before the request is on the wire there is nothing to abort yet; undici asks again then.
-      controller?.abort(new Error('stopped'))
-      fail(undefined)
-    }
-    stop.addEventListener('abort', onAbort, { once: true })
-    client.dispatch(
-      {
-        origin: url.origin,
-        path: url.pathname + url.search,
-        method: request.method,
-        headers: { ...request.headers },
-        ...(request.body === undefined ? {} : { body: request.body }),
-      },
-      {
-        onRequestStart(started) {
-          controller = started
-          if (failed) started.abort(new Error('stopped'))
-        },
-        onResponseStart(_controller, statusCode, incoming) {
-          status = statusCode
-          headers = firstValues(incoming)
-        },
-        onResponseData(current, chunk) {
-          size += chunk.length
-          if (size > request.maxBodyBytes) current.abort(new SendFailure('too-large', url.host))
-          else chunks.push(chunk)
-        },
-        onResponseEnd() {
-          stop.removeEventListener('abort', onAbort)
-          resolve({ status, headers, body: Buffer.concat(chunks) })
-        },
-        onResponseError(_controller, error) {
-          fail(error)
-        },
-      },
-    )
-  })
+function isReset(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    (error.code === 'ECONNRESET' || error.code === 'EPIPE')
+  )
 }
 
 function reasonOf(signal: AbortSignal): Error {
   return signal.reason instanceof Error ? signal.reason : new Error('aborted')
 }
 
-function firstValues(
-  headers: Readonly<Record<string, string | string[] | undefined>>,
-): Record<string, string> {
+function firstValues({ headersDistinct }: IncomingMessage): Record<string, string> {
   const flat: Record<string, string> = {}
-  for (const [name, value] of Object.entries(headers)) {
-    const first = Array.isArray(value) ? value[0] : value
-    if (first !== undefined) flat[name.toLowerCase()] = first
+  for (const [name, [first] = []] of Object.entries(headersDistinct)) {
+    if (first !== undefined) flat[name] = first
   }
   return flat
 }
