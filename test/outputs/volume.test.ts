@@ -186,6 +186,7 @@ describe('drift on the disk is repaired', () => {
     ['a directory mode is changed', (directory) => chmodSync(join(directory, '..1/sub'), 0o777)],
     ['a file is added', (directory) => writeFileSync(join(directory, '..1/foreign'), '')],
     ['the set is deleted', (directory) => rmSync(join(directory, '..1'), { recursive: true })],
+    ['the directory is deleted', (directory) => rmSync(directory, { recursive: true })],
     ['..data is deleted', (directory) => unlinkSync(join(directory, '..data'))],
     ['a link is deleted', (directory) => unlinkSync(join(directory, 'a'))],
     ['a link is turned elsewhere', (directory) => relink(join(directory, 'a'), '/etc/hostname')],
