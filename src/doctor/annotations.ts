@@ -1,16 +1,12 @@
 import { readMirid, textAt, type AuthenticatorName, type ReadToken } from '../identity/claims.ts'
 
-/** How narrowly a host is bound to a token: to the very workload, or to where it runs. */
-export type Granularity = (typeof granularities)[number]
+/** How narrowly a host can be bound to a token, by authenticator, the narrowest first. */
+export const granularities = {
+  'authn-jwt': ['service-account', 'namespace', 'subject'],
+  'authn-azure': ['identity', 'resource-group'],
+} as const
 
-/** Every granularity, by the authenticator it belongs to. */
-export const granularities = [
-  'service-account',
-  'namespace',
-  'subject',
-  'identity',
-  'resource-group',
-] as const
+export type Granularity = (typeof granularities)[keyof typeof granularities][number]
 
 /** The annotations of a host that a token satisfies, by their whole name. */
 export type Annotations = Readonly<Record<string, string>>

@@ -50,6 +50,7 @@ export async function planFor(
   if (wrong.length > 0) throw configError(wrong)
   const authenticator = authenticatorOf(partial, kind, answers)
   if (authenticator === undefined) throw configError(problems)
+  demandFit(granularity, authenticator)
   const { token, from } = await tokenOf(
     { partial, tokenFile: text(flags['token-file']), kind, answers },
     tools,
@@ -146,10 +147,21 @@ function authenticatorOf(
 
 function granularityOf(flags: Flags): Granularity | undefined {
   const typed = text(flags['match'])
-  const found = granularities.find((one) => one === typed)
+  const known = Object.values(granularities).flat()
+  const found = known.find((one) => one === typed)
   if (typed === undefined || found !== undefined) return found
   throw new UsageError('USAGE', `--match does not know ${typed}`, {
-    hint: `it takes ${granularities.join(', ')}`,
+    hint: `it takes ${known.join(', ')}`,
+  })
+}
+
+/** A granularity of another authenticator would say nothing, and be ignored unseen. */
+function demandFit(granularity: Granularity | undefined, { type }: AuthenticatorName): void {
+  const own: readonly string[] =
+    Object.entries(granularities).find(([name]) => name === type)?.[1] ?? []
+  if (granularity === undefined || own.includes(granularity)) return
+  throw new UsageError('USAGE', `--match ${granularity} means nothing to ${type}`, {
+    hint: own.length === 0 ? 'leave it out' : `${type} takes ${own.join(', ')}`,
   })
 }
 

@@ -102,6 +102,10 @@ test.each([
     '--match does not know pod\nhint: it takes service-account, namespace, subject, identity, resource-group\n',
   ],
   [
+    ['policy', '--for', 'azure', '--match', 'namespace'],
+    '--match namespace means nothing to authn-azure\nhint: authn-azure takes identity, resource-group\n',
+  ],
+  [
     ['policy', '--for', 'jwt', '--answers', 'isuer=x'],
     '--answers does not know isuer\nhint: did you mean issuer=…?\n',
   ],
