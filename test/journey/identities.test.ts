@@ -153,6 +153,20 @@ test('authn-azure on a virtual machine', async () => {
   await readsTheValue({ ...AZURE, AZURE_POD_IDENTITY_AUTHORITY_HOST: azureServer.url.origin })
 })
 
+test('no proxy variable and no switch of the runtime comes between the agent and the metadata service', async () => {
+  const nowhere = 'http://127.0.0.1:1'
+
+  await readsTheValue({
+    ...AZURE,
+    AZURE_POD_IDENTITY_AUTHORITY_HOST: azureServer.url.origin,
+    HTTP_PROXY: nowhere,
+    http_proxy: nowhere,
+    ALL_PROXY: nowhere,
+    NO_PROXY: '',
+    NODE_USE_ENV_PROXY: '1',
+  })
+})
+
 test('authn-oidc with an ID token from a file', async () => {
   const file = await written('id-token', await provider.make({ preferred_username: 'alice' }))
 
