@@ -10,6 +10,11 @@ export interface Notes {
 
 /** A text that somebody typed, as a message quotes it: one line, not too long. */
 export function shown(text: string): string {
-  const line = text.replaceAll(/\p{Cc}+/gu, ' ')
-  return line.length > 60 ? `${line.slice(0, 57)}…` : line
+  return oneLine(text, 60)
+}
+
+/** A text that fits a header or a log line, whatever was typed into it. */
+export function oneLine(text: string, longest: number): string {
+  const line = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+  return line.length > longest ? `${line.slice(0, longest - 3)}…` : line
 }

@@ -1,5 +1,5 @@
 import { isKnown, nearestName, type KnownAnnotations } from './annotation-names.ts'
-import { PREFIX } from './annotation-notes.ts'
+import { oneLine, PREFIX, shown } from './annotation-notes.ts'
 import { optIn, readAnnotations } from './annotations.ts'
 import { additionsFor, completeAzure, isInjected } from './containers.ts'
 import { environmentFor } from './environment.ts'
@@ -145,7 +145,13 @@ async function inject(
     ...additions,
     annotations: { ...Object.fromEntries(defaults), ...additions.annotations },
   })
-  return { outcome: 'injected', reason: request.mode, patch, problems: [], warnings: allWarnings }
+  return {
+    outcome: 'injected',
+    reason: request.mode,
+    patch,
+    problems: [],
+    warnings: lines(allWarnings),
+  }
 }
 
 /** The authenticator a pod will use, or undefined where only its namespace's ConfigMap knows. */
@@ -177,8 +183,7 @@ function overlooked(request: AdmissionRequest, { settings }: ReviewContext): Ver
 }
 
 function optInProblem(asked: string, { match }: InjectionSettings): string {
-  const word = asked.length > 40 ? `${asked.slice(0, 37)}…` : asked
-  return `${OPT_IN}: the ${match} "${word.replaceAll(/\p{Cc}+/gu, ' ')}" is neither true, yes, on, y nor false, no, off, n`
+  return `${OPT_IN}: the ${match} "${shown(asked)}" is neither true, yes, on, y nor false, no, off, n`
 }
 
 /** Keys under our prefix that nobody knows, on a pod that did not opt in: `conjur.org/injct` perhaps. */
@@ -192,7 +197,7 @@ function misspelt(pod: Pod, { known }: ReviewContext): readonly string[] {
 }
 
 function skipped(reason: Reason, warnings: readonly string[] = []): Verdict {
-  return { outcome: 'skipped', reason, patch: [], problems: [], warnings }
+  return { outcome: 'skipped', reason, patch: [], problems: [], warnings: lines(warnings) }
 }
 
 function refused(
@@ -200,5 +205,19 @@ function refused(
   problems: readonly string[],
   warnings: readonly string[] = [],
 ): Verdict {
-  return { outcome: 'refused', reason, patch: [], problems, warnings }
+  return {
+    outcome: 'refused',
+    reason,
+    patch: [],
+    problems: lines(problems),
+    warnings: lines(warnings),
+  }
+}
+
+/** More than this nobody reads, and a status must stay small. */
+const MOST_LINES = 50
+
+function lines(texts: readonly string[]): readonly string[] {
+  const all = texts.slice(0, MOST_LINES).map((text) => oneLine(text, 400))
+  return texts.length > MOST_LINES ? [...all, `and ${texts.length - MOST_LINES} more`] : all
 }
