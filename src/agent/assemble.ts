@@ -13,7 +13,7 @@ import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
 import { createSender, type Sender, type SendOptions } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
-import { kubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
+import { kubernetesSecrets, type KubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
 import { createReloader, type Reloaded, type Reloader } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { secretFiles } from '../outputs/secret-files.ts'
@@ -58,25 +58,36 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
     prefix: `${connection.name}:`,
     read: createConnection({ ...connect(connection, wires), clock: surroundings.clock }),
   }))
-  const secrets =
-    config.kubernetesSecrets &&
-    kubernetesSecrets({
-      store: secretStore(config.kubernetesSecrets.namespace, now),
-      names: config.kubernetesSecrets.names,
-      parseYaml,
-      parseList: parseSecretList,
-    })
+  const { names = [], namespaces = [] } = config.kubernetesSecrets ?? {}
+  const secrets = namespaces.map((namespace) =>
+    named(
+      namespaces.length > 1 ? `${namespace}/` : '',
+      kubernetesSecrets({
+        store: secretStore(namespace, now),
+        names,
+        parseYaml,
+        parseList: parseSecretList,
+      }),
+    ),
+  )
   const groups = config.kubernetesSecrets === undefined ? config.groups : []
   return {
     stages: {
       identity: main.identity,
       authenticate: main.authenticate,
       async retrieve(token, signal) {
-        const wanted = await secrets?.wanted(signal)
+        const wanted = await Promise.all(secrets.map((each) => each.wanted(signal)))
         const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
-        const isAll = wanted?.all === true || groups.some(({ fetchAll }) => fetchAll !== undefined)
+        const isAll =
+          wanted.some(({ all }) => all) || groups.some(({ fetchAll }) => fetchAll !== undefined)
         const listed = isAll ? await main.list(token, signal) : undefined
-        const all = [...new Set([...ids, ...(wanted?.variableIds ?? []), ...(listed ?? [])])]
+        const all = [
+          ...new Set([
+            ...ids,
+            ...wanted.flatMap(({ variableIds }) => variableIds),
+            ...(listed ?? []),
+          ]),
+        ]
         const isOther = (id: string): boolean => others.some(({ prefix }) => id.startsWith(prefix))
         const own = all.filter((id) => !isOther(id))
         const outcomes = new Map(await main.retrieve(token, own, signal))
@@ -97,7 +108,7 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         ...(groups.length === 0
           ? []
           : [secretFiles({ ...config, groups, directory: config.secretsDirectory })]),
-        ...(secrets === undefined ? [] : [secrets]),
+        ...secrets,
       ],
       removeDeleted: config.removeDeleted,
       clock: surroundings.clock,
@@ -115,6 +126,17 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
     }),
     async close() {
       await Promise.all(senders.map((sender) => sender.close()))
+    },
+  }
+}
+
+/** The same output, its reports under a prefix: Secrets of two namespaces may have one name. */
+function named(prefix: string, output: KubernetesSecrets): KubernetesSecrets {
+  return {
+    ...output,
+    async publish(snapshot, signal) {
+      const published = await output.publish(snapshot, signal)
+      return published.map((each) => ({ ...each, name: prefix + each.name }))
     },
   }
 }

@@ -28,7 +28,8 @@ export async function start(invocation: Invocation): Promise<number> {
   const lastMoment = Promise.withResolvers<number>()
   let mode = modes[invocation.command]
   let signalNumber = 0
-  const endCode = (): number => (mode === 'sidecar' ? 0 : 128 + signalNumber)
+  const isLasting = (): boolean => mode === 'sidecar' || mode === 'standalone'
+  const endCode = (): number => (isLasting() ? 0 : 128 + signalNumber)
   const onEnd = (number: number) => () => {
     if (stop.signal.aborted) return
     signalNumber = number
@@ -43,7 +44,7 @@ export async function start(invocation: Invocation): Promise<number> {
     const loaded = await load(invocation)
     mode = loaded.config.mode
     const log = loggerOf(loaded.config)
-    if (mode === 'sidecar') {
+    if (isLasting()) {
       await keepFresh(invocation, { ...loaded, log, wake }, stop.signal)
       log.info({ code: 'STOPPED' }, 'stopped; the last set stays')
     } else {
@@ -178,12 +179,15 @@ async function untilChanged(
   )
   const { kubernetesSecrets } = config
   if (kubernetesSecrets !== undefined) {
-    void watchSecrets(kubernetesSecrets, { log, onChange: () => wake.ring() }, either)
+    for (const namespace of kubernetesSecrets.namespaces) {
+      const { names } = kubernetesSecrets
+      void watchSecrets({ namespace, names }, { log, onChange: () => wake.ring() }, either)
+    }
   }
   process.on('SIGHUP', onHangUp)
   await observer.listen(() => wake.ring())
-  try {
-    await loop(
+  const work = (until: AbortSignal): Promise<void> =>
+    loop(
       assembly.stages,
       {
         refreshIntervalMs: config.refreshIntervalMs,
@@ -197,8 +201,12 @@ async function untilChanged(
         },
         wake,
       },
-      either,
+      until,
     )
+  try {
+    await (config.replica === undefined
+      ? work(either)
+      : leadAnd(config.replica, { log, work }, either))
   } catch (error) {
     if (!either.aborted) throw error
   } finally {
@@ -208,9 +216,24 @@ async function untilChanged(
   return next
 }
 
+/** Does the work while this replica holds the Lease of all that run standalone here. */
+async function leadAnd(
+  { namespace, name }: NonNullable<AgentConfig['replica']>,
+  { log, work }: { readonly log: Logger; readonly work: (until: AbortSignal) => Promise<void> },
+  signal: AbortSignal,
+): Promise<void> {
+  const { connect } = await import('../kubernetes/cluster.ts')
+  const { leasePort } = await import('../kubernetes/lease.ts')
+  const { whileLeading } = await import('./leader.ts')
+  const lease = leasePort(await connect(), { namespace, name: 'conjur-agent-standalone' })
+  const onChange = (state: string): void =>
+    log.info({ code: 'LEASE', state }, `${state} by the Lease`)
+  await whileLeading({ lease, identity: name, clock: systemClock, onChange }, work, signal)
+}
+
 /** Looks at the Secrets that are filled, so that a changed map is met at once; the timer goes on whatever happens. */
 async function watchSecrets(
-  { namespace, names }: NonNullable<AgentConfig['kubernetesSecrets']>,
+  { namespace, names }: { readonly namespace: string; readonly names: readonly string[] },
   { log, onChange }: { readonly log: Logger; readonly onChange: () => void },
   signal: AbortSignal,
 ): Promise<void> {

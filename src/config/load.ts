@@ -32,8 +32,13 @@ export interface AgentConfig {
   /** Further servers or accounts that groups name. */
   readonly connections: readonly Connection[]
   readonly groups: readonly SecretGroup[]
-  /** Instead of files: the Secrets to fill, in the pod's namespace; no names: those with the label. */
-  readonly kubernetesSecrets?: { readonly names: readonly string[]; readonly namespace: string }
+  /** Instead of files: the Secrets to fill, in these namespaces; no names: those with the label. */
+  readonly kubernetesSecrets?: {
+    readonly names: readonly string[]
+    readonly namespaces: readonly string[]
+  }
+  /** Replicas of a standalone agent: one at a time works, by the Lease in this namespace. */
+  readonly replica?: { readonly namespace: string; readonly name: string }
   readonly secretsDirectory: string
   readonly publish: 'set' | 'each'
   readonly requireTmpfs: 'true' | 'warn' | 'false'
@@ -130,20 +135,18 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     problems,
     notes,
   })
-  const kubernetesSecrets = readKubernetesSecrets(take, problems)
+  const asked = input.mode ?? take(settings.containerMode)
+  const kubernetesSecrets = readKubernetesSecrets(take, { mode: asked, found, problems })
   const hasValues = read.groups.length > 0 || kubernetesSecrets !== undefined
-  const mode = input.mode ?? take(settings.containerMode) ?? (hasValues ? 'init' : 'sidecar')
-  if (mode === 'standalone') {
-    problems.push(
-      missing('CONTAINER_MODE', 'standalone is not in this version; write init or sidecar'),
-    )
-  }
+  const mode = asked ?? (hasValues ? 'init' : 'sidecar')
+  const replica = mode === 'standalone' ? readReplica(take, problems) : undefined
   const refresh = readRefresh(take, { mode, found, problems })
   const config = {
     mode,
     connections,
     groups: read.groups,
     ...(kubernetesSecrets === undefined ? {} : { kubernetesSecrets }),
+    ...(replica === undefined ? {} : { replica }),
     secretsDirectory,
     publish: take(settings.publish),
     requireTmpfs: take(settings.requireTmpfs),
@@ -188,16 +191,49 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   return { config: whole, partial, problems, notes }
 }
 
+interface SecretsContext {
+  readonly mode: AgentConfig['mode'] | undefined
+  readonly found: Sources
+  readonly problems: Problem[]
+}
+
 /** The Kubernetes Secrets to fill; undefined where values go to files. */
-function readKubernetesSecrets(take: Take, problems: Problem[]): AgentConfig['kubernetesSecrets'] {
+function readKubernetesSecrets(
+  take: Take,
+  { mode, found, problems }: SecretsContext,
+): AgentConfig['kubernetesSecrets'] {
   const names = take(settings.k8sSecrets)
   const namespace = take(settings.podNamespace)
-  if (take(settings.secretsDestination) !== 'k8s_secrets') return undefined
-  if (namespace !== undefined) return { names: names ?? [], namespace }
+  const allowed = take(settings.namespaceAllowlist)
+  const destination = take(settings.secretsDestination)
+  if (mode === 'standalone') {
+    if (!found.settings.has('namespaceAllowlist')) {
+      const what = 'is needed in standalone mode: the namespaces whose Secrets are filled'
+      problems.push(missing('NAMESPACE_ALLOWLIST', what))
+    }
+    return { names: names ?? [], namespaces: allowed ?? [] }
+  }
+  if (destination !== 'k8s_secrets') return undefined
+  if (namespace !== undefined) return { names: names ?? [], namespaces: [namespace] }
   problems.push(
     missing('MY_POD_NAMESPACE', 'is needed to fill Secrets; set it by fieldRef metadata.namespace'),
   )
   return undefined
+}
+
+/** Who this replica is among those that share the work of a standalone agent. */
+function readReplica(take: Take, problems: Problem[]): AgentConfig['replica'] {
+  const namespace = take(settings.podNamespace)
+  const name = take(settings.podName)
+  if (namespace === undefined) {
+    const what = 'is needed for the Lease between replicas; set it by fieldRef metadata.namespace'
+    problems.push(missing('MY_POD_NAMESPACE', what))
+  }
+  if (name === undefined) {
+    const what = 'is needed for the Lease between replicas; set it by fieldRef metadata.name'
+    problems.push(missing('MY_POD_NAME', what))
+  }
+  return namespace === undefined || name === undefined ? undefined : { namespace, name }
 }
 
 interface RefreshContext {

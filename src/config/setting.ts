@@ -117,6 +117,14 @@ export function list(value: string): readonly string[] {
   )
 }
 
+/** Names of namespaces with commas between; `*` is refused, since every namespace is no list of allowed ones. */
+export function namespaces(value: string): readonly string[] | Unfit {
+  const names = list(value)
+  const wrong = names.find((name) => !/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/.test(name))
+  if (wrong === '*') return new Unfit('allows every namespace; name those that may be written to')
+  return wrong === undefined ? names : new Unfit(`names ${wrong}, which is no namespace`)
+}
+
 /** `HOST:PORT`, or `off`. */
 export function listenAddress(value: string): { host: string; port: number } | 'off' | Unfit {
   if (value.toLowerCase() === 'off') return 'off'

@@ -334,7 +334,7 @@ test('Kubernetes Secrets are named by annotation or environment, and need the na
   const byLabel = await load({ environment })
   const lines = await problems({ environment: { ...conjur, SECRETS_DESTINATION: 'k8s_secrets' } })
 
-  expect(byAnnotation.kubernetesSecrets).toEqual({ names: ['db', 'keys'], namespace: 'shop' })
+  expect(byAnnotation.kubernetesSecrets).toEqual({ names: ['db', 'keys'], namespaces: ['shop'] })
   expect(byEnvironment.kubernetesSecrets).toEqual(byAnnotation.kubernetesSecrets)
   expect(byLabel).toMatchObject({ mode: 'init', kubernetesSecrets: { names: [] } })
   expect(lines.join()).toContain('MY_POD_NAMESPACE')
@@ -392,4 +392,38 @@ test.each([
   const lines = await problems({ environment: { ...conjur, [name]: value } })
 
   expect(lines).toEqual([`environment | ${name} | "${value}" ${why}`])
+})
+
+test('standalone fills the labelled Secrets of the namespaces that are allowed, one replica at a time', async () => {
+  const config = await load({
+    environment: {
+      ...conjur,
+      CONTAINER_MODE: 'standalone',
+      NAMESPACE_ALLOWLIST: 'shop, billing',
+      MY_POD_NAMESPACE: 'conjur',
+      MY_POD_NAME: 'agent-1',
+    },
+  })
+
+  expect(config.kubernetesSecrets).toEqual({ names: [], namespaces: ['shop', 'billing'] })
+  expect(config.replica).toEqual({ namespace: 'conjur', name: 'agent-1' })
+  expect(config.refreshIntervalMs).toBe(300_000)
+})
+
+test.each([
+  [{}, 'is needed in standalone mode: the namespaces whose Secrets are filled'],
+  [{ NAMESPACE_ALLOWLIST: '*' }, '"*" allows every namespace; name those that may be written to'],
+  [{ NAMESPACE_ALLOWLIST: 'Shop' }, '"Shop" names Shop, which is no namespace'],
+])('P6 standalone with %j is refused', async (environment, what) => {
+  const lines = await problems({
+    environment: {
+      ...conjur,
+      CONTAINER_MODE: 'standalone',
+      MY_POD_NAMESPACE: 'conjur',
+      MY_POD_NAME: 'agent-1',
+      ...environment,
+    },
+  })
+
+  expect(lines.map((line) => line.split(' | ').at(-1))).toContain(what)
 })
