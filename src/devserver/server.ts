@@ -112,7 +112,9 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   const webservice = (name: string): string => `${account}:webservice:conjur/${name}`
   for (const name of options.authenticators ?? []) store.enabled.add(webservice(name))
   if (options.authenticators === undefined && store.enabled.size === 0) {
-    for (const name of configuredAuthenticators(store)) store.enabledByDefault.add(webservice(name))
+    // authn-gcp has no service id, so the list takes its status webservice for one.
+    const names = configuredAuthenticators(store).filter((name) => name !== 'authn-gcp/status')
+    for (const name of names) store.enabledByDefault.add(webservice(name))
   }
 
   const faults = createFaults(Date.now)
@@ -135,8 +137,9 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
       return (options.askIssuer ?? fetchText)(address, ca)
     },
   }
-  const listener = await listen(world, { host, port: options.port ?? 0 }, certificate)
   world.changed()
+  await state.flush()
+  const listener = await listen(world, { host, port: options.port ?? 0 }, certificate)
   const scheme = certificate === undefined ? 'http' : 'https'
   const shownHost = isWildcard(host) ? 'localhost' : host.includes(':') ? `[${host}]` : host
   return {

@@ -20,7 +20,7 @@ export interface State {
   readonly tokenKeyPem: string | undefined
   /** Writes the file soon; many changes become one writing. */
   save(store: Store, tokenKey: () => Promise<TokenKey>): void
-  /** Waits until what was to be saved is on disk. */
+  /** Waits until what was to be saved is on disk. Throws where the last writing failed. */
   flush(): Promise<void>
 }
 
@@ -88,20 +88,32 @@ export async function openState(path: string | undefined, store: Store): Promise
   })
   const tokenKeyPem = text === undefined ? undefined : restore(store, text)
   let writing: Promise<void> = Promise.resolve()
+  let failure: unknown
   let isDue = false
+  const write = async (now: Store, tokenKey: () => Promise<TokenKey>): Promise<void> => {
+    const { pem } = await tokenKey()
+    isDue = false
+    await writeFile(`${path}.new`, dump(now, pem), { mode: 0o600 })
+    await rename(`${path}.new`, path)
+    failure = undefined
+  }
   return {
     tokenKeyPem,
     save(now, tokenKey) {
       if (isDue) return
       isDue = true
-      writing = writing.then(async () => {
-        const { pem } = await tokenKey()
-        isDue = false
-        await writeFile(`${path}.new`, dump(now, pem), { mode: 0o600 })
-        await rename(`${path}.new`, path)
-      })
+      writing = writing
+        .then(() => write(now, tokenKey))
+        .catch((error: unknown) => {
+          failure = error
+        })
     },
-    flush: () => writing,
+    async flush() {
+      await writing
+      if (failure === undefined) return
+      const code = failure instanceof Error && 'code' in failure ? ` (${String(failure.code)})` : ''
+      throw new Error(`the file of --state cannot be written${code}`, { cause: failure })
+    },
   }
 }
 

@@ -46,6 +46,7 @@ describe('authn-oidc', () => {
       const reply = await server.authenticate(path, `id_token=${token}`)
 
       expect(reply.status).toBe(200)
+      expect(server.explained).toHaveLength(name === 'bob@team-a' ? 1 : 0)
     },
   )
 

@@ -169,6 +169,29 @@ describe('loading a policy', () => {
     expect(await rig.show('/resources/acme/variable?count=true')).toEqual({ count: 1 })
   })
 
+  test('a denial hits the role, privilege and resource that it names, and nothing beside them', async () => {
+    await using rig = await administered(`
+- !group a
+- !group b
+- !variable v
+- !variable w
+- !permit { role: !group a, privileges: [ read, execute ], resources: [ !variable v, !variable w ] }
+- !permit { role: !group b, privileges: [ execute ], resource: !variable v }
+`)
+
+    await rig.load('PATCH', '- !deny { role: !group a, privilege: execute, resource: !variable v }')
+
+    expect(await rig.show('/resources/acme/variable/v')).toMatchObject({
+      permissions: [
+        { privilege: 'read', role: 'acme:group:a' },
+        { privilege: 'execute', role: 'acme:group:b' },
+      ],
+    })
+    expect(await rig.show('/resources/acme/variable/w')).toMatchObject({
+      permissions: [{ privilege: 'execute' }, { privilege: 'read' }],
+    })
+  })
+
   test('what another branch loaded is not taken back', async () => {
     await using rig = await administered(`
 - !policy apps

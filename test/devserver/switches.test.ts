@@ -207,6 +207,12 @@ describe('a state file', () => {
     expect((await stat(stateFile)).mode & 0o777).toBe(0o600)
   })
 
+  test('that cannot be written ends the start by name', async () => {
+    await expect(harness({ stateFile: '/nowhere/state.json' })).rejects.toThrow(
+      'the file of --state cannot be written (ENOENT)',
+    )
+  })
+
   test('that is no state file is refused by name of the schema, and left as it is', async () => {
     await using directory = await temporaryDirectory()
     const stateFile = join(directory.path, 'state.json')

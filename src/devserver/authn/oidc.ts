@@ -1,7 +1,7 @@
 import { authentication, missingField } from '../refusals.ts'
 import type { World } from '../world.ts'
 import { requireAccess, requireAccount, requireEnabled, requireOrigin } from './access.ts'
-import type { Attempt, Authenticator } from './attempt.ts'
+import { serviceName, type Attempt, type Authenticator } from './attempt.ts'
 import { discover } from './discovery.ts'
 import { decodeForm, parseForm } from './form.ts'
 import { verifyByProvider } from './provider.ts'
@@ -17,6 +17,11 @@ export const oidc: Authenticator = {
     requireEnabled(world, attempt)
     requireAccess(world, attempt, { login, privilege: 'authenticate' })
     requireOrigin(world, attempt, login)
+    if (login.includes('@')) {
+      world.explain(
+        `200 ${serviceName(attempt)} ${login} let in: Conjur's documentation wants users of the root policy here, its server takes any`,
+      )
+    }
   },
 }
 

@@ -46,7 +46,7 @@ export function configuredAuthenticators(store: Store): readonly string[] {
   for (const id of store.resources.keys()) {
     if (kindOf(id) !== 'webservice') continue
     const name = /^conjur\/(authn(?:-[^/]+)?(?:\/[^/]+)?)$/.exec(identifierOf(id))?.[1]
-    if (name !== undefined && name !== 'authn-gcp/status') names.push(name)
+    if (name !== undefined) names.push(name)
   }
   return names
 }
