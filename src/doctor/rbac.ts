@@ -8,6 +8,10 @@ export interface KubernetesNeeds {
   readonly tokenRequest: boolean
   /** The Kubernetes Secrets that are filled: by name, all that carry the label, or none. */
   readonly secrets: readonly string[] | 'labelled' | 'none'
+  /** Where those Secrets are; the service account's own namespace unless said otherwise. */
+  readonly secretNamespaces?: readonly string[]
+  /** The Lease that replicas share, in the service account's own namespace. */
+  readonly lease?: string
 }
 
 interface Rule {
@@ -20,30 +24,47 @@ interface Rule {
 }
 
 /**
- * The least rights for these needs, as manifests: a service account, and a role for it only where
- * the Kubernetes API is used at all. A rule names its objects wherever they are
+ * The least rights for these needs, as manifests: a service account, and a role for it in each
+ * namespace where the Kubernetes API is used at all. A rule names its objects wherever they are
  * known beforehand.
  */
 export function rbac(needs: KubernetesNeeds): string {
-  const { namespace, serviceAccount } = needs
-  const rules = rulesFor(needs)
+  const { namespace, serviceAccount, secretNamespaces = [namespace] } = needs
+  const rights = [...new Set([namespace, ...secretNamespaces])]
+    .map((place) => ({
+      place,
+      rules: [
+        ...(place === namespace ? ownRules(needs) : []),
+        ...(secretNamespaces.includes(place) ? rulesForSecrets(needs.secrets) : []),
+      ],
+    }))
+    .filter(({ rules }) => rules.length > 0)
   const account = [
     'apiVersion: v1',
     'kind: ServiceAccount',
     ...metadata(serviceAccount, namespace),
-    ...(rules.length === 0
+    ...(rights.length === 0
       ? [
           '# No token for the Kubernetes API is mounted: this configuration never asks it anything.',
           'automountServiceAccountToken: false',
         ]
       : []),
   ]
-  if (rules.length === 0) return `${account.join('\n')}\n`
-  const name = `${serviceAccount}-conjur-agent`
-  const role = [
+  const objects = rights.flatMap(({ place, rules }) => [
+    roleOf(rules, { serviceAccount, place }),
+    bindingOf({ namespace, serviceAccount, place }),
+  ])
+  return `${[account, ...objects].map((lines) => lines.join('\n')).join('\n---\n')}\n`
+}
+
+function roleOf(
+  rules: readonly Rule[],
+  { serviceAccount, place }: { readonly serviceAccount: string; readonly place: string },
+): readonly string[] {
+  return [
     'apiVersion: rbac.authorization.k8s.io/v1',
     'kind: Role',
-    ...metadata(name, namespace),
+    ...metadata(`${serviceAccount}-conjur-agent`, place),
     'rules:',
     ...rules.flatMap((rule) => [
       `  # ${rule.why}`,
@@ -55,10 +76,20 @@ export function rbac(needs: KubernetesNeeds): string {
       `    verbs: [${rule.verbs.join(', ')}]`,
     ]),
   ]
-  const binding = [
+}
+
+function bindingOf({
+  namespace,
+  serviceAccount,
+  place,
+}: Pick<KubernetesNeeds, 'namespace' | 'serviceAccount'> & {
+  readonly place: string
+}): readonly string[] {
+  const name = `${serviceAccount}-conjur-agent`
+  return [
     'apiVersion: rbac.authorization.k8s.io/v1',
     'kind: RoleBinding',
-    ...metadata(name, namespace),
+    ...metadata(name, place),
     'roleRef:',
     '  apiGroup: rbac.authorization.k8s.io',
     '  kind: Role',
@@ -68,14 +99,14 @@ export function rbac(needs: KubernetesNeeds): string {
     `    name: ${scalar(serviceAccount)}`,
     `    namespace: ${scalar(namespace)}`,
   ]
-  return `${[account, role, binding].map((lines) => lines.join('\n')).join('\n---\n')}\n`
 }
 
 function metadata(name: string, namespace: string): readonly string[] {
   return ['metadata:', `  name: ${scalar(name)}`, `  namespace: ${scalar(namespace)}`]
 }
 
-function rulesFor({ serviceAccount, tokenRequest, secrets }: KubernetesNeeds): readonly Rule[] {
+function ownRules({ serviceAccount, tokenRequest, lease }: KubernetesNeeds): readonly Rule[] {
+  const group = 'coordination.k8s.io'
   return [
     ...(tokenRequest
       ? [
@@ -88,7 +119,23 @@ function rulesFor({ serviceAccount, tokenRequest, secrets }: KubernetesNeeds): r
           },
         ]
       : []),
-    ...rulesForSecrets(secrets),
+    ...(lease === undefined
+      ? []
+      : [
+          {
+            why: 'makes the Lease by which one replica at a time works; a name cannot narrow this',
+            group,
+            resource: 'leases',
+            verbs: ['create'],
+          },
+          {
+            why: 'takes, renews and gives back that Lease',
+            group,
+            resource: 'leases',
+            names: [lease],
+            verbs: ['get', 'patch'],
+          },
+        ]),
   ]
 }
 

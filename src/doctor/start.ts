@@ -150,6 +150,10 @@ async function printRbac(
       serviceAccount,
       tokenRequest: request !== undefined,
       secrets: secretsOf(read.partial),
+      ...(read.partial.kubernetesSecrets === undefined
+        ? {}
+        : { secretNamespaces: read.partial.kubernetesSecrets.namespaces }),
+      ...(read.partial.mode === 'standalone' ? { lease: 'conjur-agent-standalone' } : {}),
     }),
   )
   return 0

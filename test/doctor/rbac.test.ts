@@ -60,3 +60,30 @@ test.each([
     ],
   })
 })
+
+test('standalone needs its Lease, and the Secrets of each allowed namespace, nothing else', () => {
+  const found = objects({
+    secrets: 'labelled',
+    secretNamespaces: ['billing', 'stock'],
+    lease: 'conjur-agent-standalone',
+  })
+
+  expect(found.map(({ kind, metadata }) => [kind, metadata])).toEqual([
+    ['ServiceAccount', { name: 'web', namespace: 'shop' }],
+    ...['shop', 'billing', 'stock'].flatMap((namespace) => [
+      ['Role', { name: 'web-conjur-agent', namespace }],
+      ['RoleBinding', { name: 'web-conjur-agent', namespace }],
+    ]),
+  ])
+  expect(found[1]).toMatchObject({
+    rules: [
+      { resources: ['leases'], verbs: ['create'] },
+      {
+        resources: ['leases'],
+        resourceNames: ['conjur-agent-standalone'],
+        verbs: ['get', 'patch'],
+      },
+    ],
+  })
+  expect(found[3]).toMatchObject({ rules: [{ resources: ['secrets'] }, { resources: ['events'] }] })
+})
