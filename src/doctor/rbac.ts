@@ -145,7 +145,7 @@ function rulesForSecrets(secrets: KubernetesNeeds['secrets']): readonly Rule[] {
     why: 'tells of a Secret that cannot be filled',
     group: '',
     resource: 'events',
-    verbs: ['create', 'patch'],
+    verbs: ['create'],
   }
   if (secrets === 'labelled') {
     return [
@@ -153,7 +153,7 @@ function rulesForSecrets(secrets: KubernetesNeeds['secrets']): readonly Rule[] {
         why: 'finds the Secrets with the label, which no rule can narrow down, and writes the keys that conjur-map names',
         group: '',
         resource: 'secrets',
-        verbs: ['list', 'get', 'patch'],
+        verbs: ['list', 'watch', 'patch'],
       },
       events,
     ]
@@ -164,7 +164,7 @@ function rulesForSecrets(secrets: KubernetesNeeds['secrets']): readonly Rule[] {
       group: '',
       resource: 'secrets',
       names: secrets,
-      verbs: ['get', 'patch'],
+      verbs: ['get', 'watch', 'patch'],
     },
     events,
   ]

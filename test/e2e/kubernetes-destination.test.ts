@@ -2,7 +2,15 @@
  * The built agent against a real API server and the devserver; see kubernetes-secrets.test.ts.
  */
 import { randomBytes } from 'node:crypto'
-import type { CoreV1Api } from '@kubernetes/client-node'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import {
+  KubeConfig,
+  KubernetesObjectApi,
+  type CoreV1Api,
+  type KubernetesObject,
+} from '@kubernetes/client-node'
+import { parseAllDocuments } from 'yaml'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { connect } from '../../src/kubernetes/cluster.ts'
 import { CANARY, workbench, type Workbench } from '../support/workbench.ts'
@@ -95,6 +103,73 @@ describe.skipIf(KUBECONFIG === undefined)('SECRETS_DESTINATION=k8s_secrets', () 
 
     expect((await agent.ended).code).toBe(0)
   })
+
+  test.each([
+    ['by name', { K8S_SECRETS: 'narrow' }],
+    ['by label', {}],
+  ])('the rights that `rbac` prints are enough: %s', async (how, more) => {
+    const account = how.replace(' ', '-')
+    const labels: Record<string, string> =
+      how === 'by label' ? { 'conjur.org/managed-by-provider': 'true' } : {}
+    const name = how === 'by label' ? 'narrow-labelled' : 'narrow'
+    await create(name, { 'conjur-map': 'user: apps/db-user' }, labels)
+    await create(`${account}-broken`, { 'conjur-map': '[' }, labels)
+    await load(await printed(account, more))
+    const narrow = await kubeconfigOf(account)
+
+    const agent = bench.start(['sidecar'], {
+      ...environment,
+      ...more,
+      KUBECONFIG: narrow,
+      CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
+    })
+    await agent.line(({ code }) => code === 'PUBLISHED')
+    await vi.waitFor(async () => expect(await dataOf(name)).toMatchObject({ user: 'web' }))
+    agent.kill('SIGTERM')
+
+    expect((await agent.ended).code).toBe(0)
+    expect(agent.output()).not.toContain('may not')
+  })
+
+  /** What `conjur-agent rbac` prints for these settings. */
+  async function printed(account: string, more: Record<string, string>): Promise<string> {
+    const agent = bench.start(['rbac', '--namespace', namespace, '--service-account', account], {
+      ...environment,
+      ...more,
+    })
+    await agent.ended
+    return agent.output().slice(agent.output().indexOf('apiVersion:'))
+  }
+
+  async function load(manifests: string): Promise<void> {
+    const { config } = await connect()
+    const objects = config.makeApiClient(KubernetesObjectApi)
+    for (const document of parseAllDocuments(manifests)) {
+      await objects.create(document.toJS() as KubernetesObject)
+    }
+  }
+
+  /** A kubeconfig of a service account alone. */
+  async function kubeconfigOf(name: string): Promise<string> {
+    const { config } = await connect()
+    const made = await api.createNamespacedServiceAccountToken({
+      name,
+      namespace,
+      body: { spec: { audiences: [], expirationSeconds: 600 } },
+    })
+    const cluster = config.getCurrentCluster()
+    const path = join(bench.directory, `${name}.kubeconfig`)
+    const context = { name: 'narrow', cluster: cluster?.name ?? '', user: name }
+    const narrow = new KubeConfig()
+    narrow.loadFromOptions({
+      clusters: [cluster],
+      users: [{ name, token: made.status?.token }],
+      contexts: [context],
+      currentContext: 'narrow',
+    })
+    await writeFile(path, narrow.exportConfig())
+    return path
+  }
 
   async function create(
     name: string,
