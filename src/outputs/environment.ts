@@ -54,7 +54,7 @@ export function environmentOutput({
 }
 
 /** The environment variable of an alias: letters, digits and underscores, not a digit first. */
-export function variableName(
+function variableName(
   alias: string,
   { prefix, nameCase }: Pick<EnvironmentOptions, 'prefix' | 'nameCase'>,
 ): string {

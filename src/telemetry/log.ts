@@ -30,7 +30,7 @@ const JWT = /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g
 const CONJUR_TOKEN = /(Token token=\\?"|"(?:protected|payload|signature)\\?":\s*\\?")[^"\\]+/g
 
 /** Cuts out whatever looks like a token. */
-export function redact(line: string): string {
+function redact(line: string): string {
   return line.replace(JWT, '[redacted]').replace(CONJUR_TOKEN, '$1[redacted]')
 }
 

@@ -31,7 +31,7 @@ export interface Workbench extends AsyncDisposable {
   start(argv: readonly string[], environment?: Readonly<Record<string, string>>): AgentProcess
 }
 
-export const POLICY = `
+const POLICY = `
 - !policy
   id: conjur/authn-jwt/prod
   body:
