@@ -16,13 +16,15 @@ import type { InjectorMetrics } from './metrics.ts'
 import { resign, turn, type RotationContext, type Turn } from './rotation.ts'
 
 /** Where the serving certificate comes from, and when it changes. */
-export interface CertificateSource extends AsyncDisposable {
+export interface CertificateSource {
   /** The first certificate, as soon as there is one; every later one goes to `renewed`. */
   start(renewed: (pair: KeyPair) => void, signal: AbortSignal): Promise<KeyPair>
   /** Why API servers do not accept the certificate, or undefined where they do as far as we know. */
   notTrusted(): string | undefined
   /** Whether this replica does what only one should do. */
   leads(): boolean
+  /** Stops watching, and leaves to another replica what only one should do. */
+  close(): Promise<void>
 }
 
 interface Reporting {
@@ -35,7 +37,7 @@ export function suppliedCertificate(
   files: CertificateFiles,
   { log, metrics }: Reporting,
 ): CertificateSource {
-  let watching: AsyncDisposable | undefined
+  let stopWatching: (() => Promise<void>) | undefined
   return {
     async start(renewed) {
       let served = await readSupplied(files)
@@ -48,7 +50,7 @@ export function suppliedCertificate(
         renewed(pair)
         log.info({ cert: files.cert }, 'serving a new certificate')
       }
-      watching = await watchSupplied(files, () => {
+      stopWatching = await watchSupplied(files, () => {
         reread().catch((error: unknown) => {
           // The other of the two files may be on its way; what is served stays good meanwhile.
           log.debug({ err: error }, 'the certificate cannot be read yet')
@@ -58,8 +60,8 @@ export function suppliedCertificate(
     },
     notTrusted: () => undefined,
     leads: () => true,
-    async [Symbol.asyncDispose]() {
-      await watching?.[Symbol.asyncDispose]()
+    async close() {
+      await stopWatching?.()
     },
   }
 }
@@ -74,6 +76,9 @@ export interface SelfMadeOptions {
   readonly leafDays: number
   readonly caDays: number
 }
+
+/** How long handing over the Lease may take at the end. */
+const LAST_MOMENT_MS = 400
 
 /** How often a replica looks at what all of them share. */
 const TURN_MS = 5000
@@ -138,9 +143,13 @@ export async function selfMadeCertificate(
     },
     notTrusted: () => (last === undefined ? trouble : last.notTrusted),
     leads: () => last?.leads ?? false,
-    async [Symbol.asyncDispose]() {
-      await running
-      if (last?.leads === true) await resign(context).catch(() => {})
+    async close() {
+      const handOver = async (): Promise<void> => {
+        await running
+        if (last?.leads === true) await resign(context)
+      }
+      // An API server that does not answer must not keep the process: the Lease ends by itself.
+      await Promise.race([handOver().catch(() => {}), wait(LAST_MOMENT_MS)])
     },
   }
 }

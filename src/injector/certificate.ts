@@ -125,11 +125,12 @@ export async function readSupplied({ cert, key }: CertificateFiles): Promise<Key
 /**
  * Tells when a supplied certificate may have changed: by itself, or by the kubelet's swap of the
  * directory it lies in. The two files are not replaced at once by every tool; `changed` reads them.
+ * Yields how to stop.
  */
 export async function watchSupplied(
   { cert, key }: CertificateFiles,
   changed: () => void,
-): Promise<AsyncDisposable> {
+): Promise<() => Promise<void>> {
   const { watch } = await import('chokidar')
   const directories = [...new Set([dirname(cert), dirname(key)])]
   const watcher = watch(directories, { depth: 0, ignoreInitial: true, persistent: false })
@@ -139,7 +140,7 @@ export async function watchSupplied(
       resolve()
     })
   })
-  return { [Symbol.asyncDispose]: () => watcher.close() }
+  return () => watcher.close()
 }
 
 async function read(path: string, flag: string): Promise<string> {

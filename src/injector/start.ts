@@ -64,9 +64,21 @@ interface Parts {
 }
 
 async function serve(parts: Parts, signal: AbortSignal): Promise<void> {
+  const certificate = await certificateSource(parts)
+  try {
+    await serveWith(certificate, parts, signal)
+  } finally {
+    await certificate.close()
+  }
+}
+
+async function serveWith(
+  certificate: CertificateSource,
+  parts: Parts,
+  signal: AbortSignal,
+): Promise<void> {
   const { line, settings, log, metrics } = parts
   let serving = false
-  await using certificate = await certificateSource(parts)
   const notReady = (): string | undefined =>
     serving ? certificate.notTrusted() : 'reviews are not served'
   const status = await unlessTaken(
