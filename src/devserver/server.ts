@@ -5,6 +5,7 @@ import { makeCertificate } from './certificate.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { roleIdOf } from './ids.ts'
 import { listen } from './listener.ts'
+import { releaseMemory } from './memory.ts'
 import { createAccount } from './policy/account.ts'
 import { loadPolicy } from './policy/load.ts'
 import { configuredAuthenticators } from './routes/authenticators.ts'
@@ -90,6 +91,8 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   const account = options.account ?? 'dev'
   const host = options.host ?? '127.0.0.1'
   const now = options.clock ?? Date.now
+  // Taken out here: a closure over the options would keep every policy text and value alive.
+  const { askIssuer = fetchText } = options
   const store = createStore()
   const certificate =
     options.http === true ? undefined : makeCertificate(isWildcard(host) ? [] : [host])
@@ -109,6 +112,7 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
   for (const policy of policiesOf(options.policy)) load(store, policy, { account, now: now() })
   for (const [id, value] of Object.entries(options.values ?? {}))
     setValueOf(store, `${account}:variable:${id}`, value)
+  if (Object.keys(options.values ?? {}).length > manyValues) setImmediate(releaseMemory)
   const webservice = (name: string): string => `${account}:webservice:conjur/${name}`
   for (const name of options.authenticators ?? []) store.enabled.add(webservice(name))
   if (options.authenticators === undefined && store.enabled.size === 0) {
@@ -134,7 +138,7 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
     async fetch(address, ca) {
       const isAway = faults.active().some(({ kind }) => kind === 'provider-away')
       if (isAway) throw new FetchFailed(`Connection refused - provider-away: ${address}`, false)
-      return (options.askIssuer ?? fetchText)(address, ca)
+      return askIssuer(address, ca)
     },
   }
   world.changed()
@@ -165,6 +169,9 @@ export async function startDevserver(options: DevserverOptions = {}): Promise<De
     },
   }
 }
+
+/** From here on it is worth giving back what reading them took. */
+const manyValues = 10_000
 
 /** Does it at the first call, and gives that same outcome from then on. */
 function once<Outcome>(work: () => Outcome): () => Outcome {
