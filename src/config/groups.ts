@@ -136,7 +136,7 @@ function readFormat(fields: Fields, problems: Problem[]): Format {
   const [raw] = fields.get('format') ?? []
   if (raw === undefined) return fields.has('template') ? 'template' : 'yaml'
   const typed = String(raw.value).trim()
-  const format = formats.find((candidate) => candidate === typed)
+  const format = formats.find((candidate) => candidate === typed.toLowerCase())
   if (format === undefined)
     problems.push(problemOf(raw, `"${typed}" is not one of ${formats.join(', ')}`))
   return format ?? 'yaml'
@@ -272,7 +272,8 @@ function clashes(
   )
 }
 
-function filesOf(group: SecretGroup): readonly string[] {
+/** The files that a group's list makes, relative to the secrets directory. */
+export function filesOf(group: SecretGroup): readonly string[] {
   if (group.format !== 'plain') return [group.path]
   return group.entries.map(({ alias }) => (group.path === '' ? alias : `${group.path}/${alias}`))
 }

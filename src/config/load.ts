@@ -1,4 +1,5 @@
-import { readGroups, type SecretGroup, type Templates } from './groups.ts'
+import { join, normalize } from 'node:path'
+import { filesOf, readGroups, type SecretGroup, type Templates } from './groups.ts'
 import { configError, missing, problemOf, type Note, type Problem } from './problems.ts'
 import { reader, type Take } from './reader.ts'
 import { settings } from './settings.ts'
@@ -136,10 +137,13 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     notes,
   })
   const asked = input.mode ?? take(settings.containerMode)
-  const kubernetesSecrets = readKubernetesSecrets(take, { mode: asked, found, problems })
+  const kubernetesSecrets = readKubernetesSecrets(take, { mode: asked, found, problems, notes })
   const hasValues = read.groups.length > 0 || kubernetesSecrets !== undefined
   const mode = asked ?? (hasValues ? 'init' : 'sidecar')
   const replica = mode === 'standalone' ? readReplica(take, problems) : undefined
+  take(settings.idle)
+  const tokenPath = take(settings.authnTokenFile)
+  problems.push(...coveredToken(tokenPath, { found, groups: read.groups, secretsDirectory }))
   const refresh = readRefresh(take, { mode, found, problems })
   const config = {
     mode,
@@ -152,7 +156,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     requireTmpfs: take(settings.requireTmpfs),
     formatCompatibility: take(settings.formatCompatibility),
     accessTokenFile: {
-      path: take(settings.authnTokenFile),
+      path: tokenPath,
       whereUnwritable:
         found.settings.has('authnTokenFile') || !hasValues
           ? ('refuse' as const)
@@ -195,12 +199,13 @@ interface SecretsContext {
   readonly mode: AgentConfig['mode'] | undefined
   readonly found: Sources
   readonly problems: Problem[]
+  readonly notes: Note[]
 }
 
-/** The Kubernetes Secrets to fill; undefined where values go to files. */
+/** The Kubernetes Secrets to fill; undefined where values go to files. What then has no effect is noted. */
 function readKubernetesSecrets(
   take: Take,
-  { mode, found, problems }: SecretsContext,
+  { mode, found, problems, notes }: SecretsContext,
 ): AgentConfig['kubernetesSecrets'] {
   const names = take(settings.k8sSecrets)
   const namespace = take(settings.podNamespace)
@@ -213,7 +218,19 @@ function readKubernetesSecrets(
     }
     return { names: names ?? [], namespaces: allowed ?? [] }
   }
-  if (destination !== 'k8s_secrets') return undefined
+  const [namesRaw] = found.settings.get('k8sSecrets') ?? []
+  if (destination !== 'k8s_secrets') {
+    if (namesRaw !== undefined) {
+      const text = `${namesRaw.name} has no effect without SECRETS_DESTINATION=k8s_secrets`
+      notes.push({ level: 'warn', text })
+    }
+    return undefined
+  }
+  const groups = [...found.groups.keys()]
+  if (groups.length > 0) {
+    const text = `no file is written for ${groups.join(', ')}: SECRETS_DESTINATION is k8s_secrets`
+    notes.push({ level: 'warn', text })
+  }
   if (namespace !== undefined) return { names: names ?? [], namespaces: [namespace] }
   problems.push(
     missing('MY_POD_NAMESPACE', 'is needed to fill Secrets; set it by fieldRef metadata.namespace'),
@@ -234,6 +251,26 @@ function readReplica(take: Take, problems: Problem[]): AgentConfig['replica'] {
     problems.push(missing('MY_POD_NAME', what))
   }
   return namespace === undefined || name === undefined ? undefined : { namespace, name }
+}
+
+interface TokenContext {
+  readonly found: Sources
+  readonly groups: readonly SecretGroup[]
+  readonly secretsDirectory: string
+}
+
+/** The access token and the file of a group cannot have one path. */
+function coveredToken(
+  path: string,
+  { found, groups, secretsDirectory }: TokenContext,
+): readonly Problem[] {
+  const [raw] = found.settings.get('authnTokenFile') ?? []
+  const taken = groups.find((group) =>
+    filesOf(group).some((file) => join(secretsDirectory, file) === normalize(path)),
+  )
+  return raw === undefined || taken === undefined
+    ? []
+    : [problemOf(raw, `is the file of group ${taken.name}; give one of them another path`)]
 }
 
 interface RefreshContext {

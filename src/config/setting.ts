@@ -101,6 +101,16 @@ export function apiVersion(value: string): string | Unfit {
   return value >= '2018-02-01' ? value : new Unfit('is older than 2018-02-01')
 }
 
+/** An account, which stands in URLs and before the colon of every resource id. */
+export function account(value: string): string | Unfit {
+  return /[/:\s]/.test(value) ? new Unfit('holds a slash, a colon or white space') : value
+}
+
+/** An absolute path that names a file. */
+export function filePath(value: string): string | Unfit {
+  return value.endsWith('/') ? new Unfit('names a directory, not a file') : absolutePath(value)
+}
+
 export function absolutePath(value: string): string | Unfit {
   if (value.includes('\0')) return new Unfit('holds a NUL')
   return value.startsWith('/') ? value : new Unfit('is not an absolute path')

@@ -3,10 +3,12 @@ import { awsRegion, commandLine, issuer, localHost } from './identity-values.ts'
 import { authenticatorName, login, pem } from './trust.ts'
 import {
   absolutePath,
+  account,
   apiVersion,
   authorityUrl,
   boolean,
   duration,
+  filePath,
   httpsUrl,
   integer,
   interval,
@@ -41,7 +43,7 @@ export const settings = {
     env: 'CONJUR_ACCOUNT',
     example: 'acme',
     help: "The account: Conjur's name for the organisation.",
-    parse: text,
+    parse: account,
   }),
   authenticator: setting({
     env: 'CONJUR_AUTHENTICATOR',
@@ -299,7 +301,7 @@ export const settings = {
     default: '/run/conjur/access-token',
     example: '/run/conjur/access-token',
     help: 'Where the access token is written. Named: it must be writable.',
-    parse: absolutePath,
+    parse: filePath,
   }),
   tokenEncoding: setting({
     env: 'CONJUR_TOKEN_ENCODING',

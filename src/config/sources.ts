@@ -24,6 +24,8 @@ export interface Sources {
   readonly connections: ReadonlyMap<string, ReadonlyMap<string, readonly Raw[]>>
   /** Keys that set nothing. */
   readonly unknown: readonly Raw[]
+  /** Values of the config file that are of the wrong shape, and what is wrong with each. */
+  readonly misshapen: readonly { readonly raw: Raw; readonly what: string }[]
   /** Lines of the annotations file that cannot be read. */
   readonly malformed: readonly number[]
   /** Values of settings that contradict P8: set where they may not be. */
@@ -48,12 +50,13 @@ export function gather(given: Given): Sources {
   const groups = new Map<string, Map<GroupField, Raw[]>>()
   const unknown: Raw[] = []
   const untrusted: Raw[] = []
+  const misshapen: Sources['misshapen'][number][] = []
   const add = (name: string, raw: Raw): void => {
-    if (typeof raw.value === 'string' && raw.value.trim() === '') return
-    found.set(name, [...(found.get(name) ?? []), raw])
+    if (isText(raw, misshapen)) found.set(name, [...(found.get(name) ?? []), raw])
   }
   const addToGroup = (group: string, field: GroupField, raw: Raw): void => {
-    if (typeof raw.value === 'string' && raw.value.trim() === '') return
+    // The list of a group may be a list.
+    if (field === 'secrets' ? isUnset(raw.value) : !isText(raw, misshapen)) return
     const fields = groups.get(group) ?? new Map<GroupField, Raw[]>()
     groups.set(group, fields.set(field, [...(fields.get(field) ?? []), raw]))
   }
@@ -84,16 +87,18 @@ export function gather(given: Given): Sources {
     const group = splitVariable(variable)
     if (name !== undefined) add(name, raw)
     else if (group !== undefined) addToGroup(group.group, group.field, raw)
+    else if (variable.startsWith('CONJUR_')) unknown.push(raw)
   }
 
   const connections = new Map<string, Map<string, Raw[]>>()
-  readFile(given.file, { add, addToGroup, unknown, connections })
+  readFile(given.file, { add, addToGroup, unknown, connections, misshapen })
   return {
     settings: found,
     groups,
     connections,
     unknown,
     untrusted,
+    misshapen,
     malformed: annotations.malformed,
   }
 }
@@ -102,49 +107,69 @@ interface Into {
   readonly add: (name: string, raw: Raw) => void
   readonly addToGroup: (group: string, field: GroupField, raw: Raw) => void
   readonly unknown: Raw[]
+  readonly misshapen: Sources['misshapen'][number][]
   readonly connections: Map<string, Map<string, Raw[]>>
 }
 
-function readFile(file: unknown, { add, addToGroup, unknown, connections }: Into): void {
+function readFile(file: unknown, into: Into): void {
   if (file === undefined || file === null) return
   if (!isRecord(file)) {
     throw new ConfigError('CONFIG_UNREADABLE', 'the config file holds no mapping of settings', {
       hint: 'write it as docs/settings.md shows: one key a setting, groups under groups',
     })
   }
+  const { add, addToGroup, unknown, misshapen, connections } = into
   for (const [name, value] of Object.entries(file)) {
+    const raw: Raw = { value: asText(name, value), from: 'file', name }
     if (name === '$schema') continue
-    if (name === 'connections') {
-      for (const [connection, fields] of Object.entries(isRecord(value) ? value : {})) {
-        const own = new Map<string, Raw[]>()
-        connections.set(connection, own)
-        for (const [field, inner] of Object.entries(isRecord(fields) ? fields : {})) {
-          const key = `connections.${connection}.${field}`
-          const raw: Raw = { value: asText(inner), from: 'file', name: key }
-          if (isSetting(field)) own.set(field, [raw])
-          else unknown.push(raw)
-        }
-      }
-      continue
-    }
-    if (name !== 'groups') {
-      const raw: Raw = { value: asText(value), from: 'file', name }
-      if (isSetting(name)) add(name, raw)
-      else unknown.push(raw)
-      continue
-    }
-    for (const [group, fields] of Object.entries(isRecord(value) ? value : {})) {
-      for (const [field, inner] of Object.entries(isRecord(fields) ? fields : {})) {
-        const raw: Raw = {
-          value: field === 'secrets' ? inner : asText(inner),
-          from: 'file',
-          name: `groups.${group}.${field}`,
-        }
-        if (isGroupField(field)) addToGroup(group, field, raw)
-        else unknown.push(raw)
-      }
+    if (isSetting(name)) add(name, raw)
+    else if (name !== 'groups' && name !== 'connections') unknown.push(raw)
+  }
+  for (const [connection, fields] of members('connections', file['connections'], misshapen)) {
+    const own = new Map<string, Raw[]>()
+    connections.set(connection, own)
+    for (const [field, value] of members(`connections.${connection}`, fields, misshapen)) {
+      const key = `connections.${connection}.${field}`
+      const raw: Raw = { value: asText(field, value), from: 'file', name: key }
+      if (!isSetting(field)) unknown.push(raw)
+      else if (isText(raw, misshapen)) own.set(field, [raw])
     }
   }
+  for (const [group, fields] of members('groups', file['groups'], misshapen)) {
+    for (const [field, value] of members(`groups.${group}`, fields, misshapen)) {
+      const raw: Raw = {
+        value: field === 'secrets' ? value : asText(field, value),
+        from: 'file',
+        name: `groups.${group}.${field}`,
+      }
+      if (isGroupField(field)) addToGroup(group, field, raw)
+      else unknown.push(raw)
+    }
+  }
+}
+
+/** The members of a mapping; none where nothing is set, and what is no mapping is told. */
+function members(
+  name: string,
+  value: unknown,
+  misshapen: Into['misshapen'],
+): readonly (readonly [string, unknown])[] {
+  if (isUnset(value)) return []
+  if (isRecord(value)) return Object.entries(value)
+  misshapen.push({ raw: { value, from: 'file', name }, what: 'is no mapping of names to settings' })
+  return []
+}
+
+/** Whether somebody set it, and to a text; what else a config file may hold there is told. */
+function isText(raw: Raw, misshapen: Into['misshapen']): boolean {
+  if (isUnset(raw.value)) return false
+  if (typeof raw.value === 'string') return true
+  misshapen.push({ raw, what: 'is no text; write one value' })
+  return false
+}
+
+function isUnset(value: unknown): boolean {
+  return value === undefined || value === null || (typeof value === 'string' && value.trim() === '')
 }
 
 /** Every name a user can type, by the source it is typed in: what a misspelt one is compared with. */
@@ -156,7 +181,7 @@ export function knownNames(from: Raw['from']): readonly string[] {
     case 'annotation':
       return [...annotationNames.keys()].map((name) => PREFIX + name)
     case 'environment':
-      return [...environmentNames.keys()]
+      return [...environmentNames.keys(), ...groupVariables.keys(), 'CONJUR_CONFIG_FILE']
     case 'file':
       return [...Object.keys(settings), 'groups', 'connections', ...fields]
     default:
@@ -232,9 +257,18 @@ function isGroupField(name: string): name is GroupField {
   return Object.hasOwn(groupSettings, name)
 }
 
-/** A scalar as the text a user would have typed; a list of scalars with commas between. */
-function asText(value: unknown): unknown {
+/** A scalar as the text a user would have typed; a list too, for the settings whose text is one. */
+function asText(name: string, value: unknown): unknown {
   if (typeof value === 'number' || typeof value === 'boolean') return String(value)
-  if (Array.isArray(value)) return value.map((item) => String(item)).join(',')
-  return value
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) return value
+  switch (name) {
+    case 'k8sSecrets':
+      return value.join(',')
+    case 'reload':
+      return value.join('\n')
+    case 'identityCommand':
+      return JSON.stringify(value)
+    default:
+      return value
+  }
 }

@@ -19,7 +19,10 @@ export function refuseUnknownFlags(found: Sources): void {
   })
 }
 
-/** Keys that set nothing: an error where a known name is near, and in any source but annotations. */
+/**
+ * What sets nothing as it stands: an annotation with a known name near, a key of the config file that
+ * is unknown or of the wrong shape, a trust setting in an annotation.
+ */
 export function strangers(found: Sources): readonly Problem[] {
   return [
     ...found.untrusted.map((raw) =>
@@ -30,7 +33,9 @@ export function strangers(found: Sources): readonly Problem[] {
       name: `line ${line}`,
       what: 'is not key="value" as the downward API writes it',
     })),
+    ...found.misshapen.map(({ raw, what }) => problemOf(raw, what)),
     ...found.unknown.flatMap((raw) => {
+      if (raw.from === 'environment') return []
       const guess = nearestName(raw)
       if (guess !== undefined) return [problemOf(raw, `unknown; nearest: ${guess}`)]
       return raw.from === 'annotation' ? [] : [problemOf(raw, 'unknown')]
@@ -38,11 +43,26 @@ export function strangers(found: Sources): readonly Problem[] {
   ]
 }
 
-/** Annotations like no known one: worth a warning, since other programs own keys under conjur.org too. */
+/**
+ * Worth a warning only, since other programs own such names too: annotations like no known one, and
+ * variables that are nearly one of ours.
+ */
 export function distantStrangers(found: Sources): readonly Note[] {
-  return found.unknown
-    .filter((raw) => raw.from === 'annotation' && !isForeign(raw) && nearestName(raw) === undefined)
-    .map((raw) => ({ level: 'warn', text: `${raw.name} is unknown and ignored` }))
+  return found.unknown.flatMap((raw): readonly Note[] => {
+    const guess = nearestName(raw)
+    switch (raw.from) {
+      case 'annotation':
+        return isForeign(raw) || guess !== undefined
+          ? []
+          : [{ level: 'warn', text: `${raw.name} is unknown and ignored` }]
+      case 'environment':
+        return guess === undefined || raw.name === 'CONJUR_CONFIG_FILE'
+          ? []
+          : [{ level: 'warn', text: `${raw.name} is unknown and ignored; nearest: ${guess}` }]
+      default:
+        return []
+    }
+  })
 }
 
 function isForeign(raw: Raw): boolean {
@@ -51,7 +71,17 @@ function isForeign(raw: Raw): boolean {
 
 /** The known name a misspelt one is nearest to; of a group's key the part before the dot is compared. */
 function nearestName(raw: Raw): string | undefined {
-  if (raw.from !== 'annotation') return nearest(raw.name, knownNames(raw.from))
+  if (raw.from === 'file') {
+    const at = raw.name.lastIndexOf('.') + 1
+    const guess = nearest(raw.name.slice(at), knownNames('file'))
+    return guess === undefined ? undefined : raw.name.slice(0, at) + guess
+  }
+  if (raw.from === 'environment') {
+    const [name = '', group] = raw.name.split(/(?=__)/, 2)
+    const guess = nearest(name, knownNames('environment'))
+    return guess === undefined ? undefined : guess + (group ?? '')
+  }
+  if (raw.from === 'flag') return nearest(raw.name, knownNames('flag'))
   if (isForeign(raw)) return undefined
   const key = raw.name.slice(PREFIX.length)
   const dot = key.indexOf('.')

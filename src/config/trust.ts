@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { Unfit } from './setting.ts'
 
 /** An authenticator by type and, but for authn and authn-gcp, service id. */
@@ -73,5 +74,15 @@ export function pem(value: string): string | Unfit {
     /-----BEGIN CERTIFICATE-----\s+[A-Za-z0-9+/=\s]+?-----END CERTIFICATE-----/g,
   )
   if (blocks === null) return new Unfit('holds no PEM certificate (-----BEGIN CERTIFICATE-----)')
-  return unfolded
+  return blocks.every((block) => isCertificate(block))
+    ? unfolded
+    : new Unfit('holds a PEM block that is no certificate; was it cut or folded?')
+}
+
+function isCertificate(block: string): boolean {
+  try {
+    return new X509Certificate(block).subject !== undefined
+  } catch {
+    return false
+  }
 }

@@ -427,3 +427,99 @@ test.each([
 
   expect(lines.map((line) => line.split(' | ').at(-1))).toContain(what)
 })
+test('P6 a config file may leave a setting null, and holds texts where texts belong', async () => {
+  const file = {
+    logLevel: null,
+    account: { name: 'acme' },
+    retryCountLimit: [1, 2],
+    groups: { db: 'text', web: { secrets: ['a/b'], path: { x: 1 }, formatt: 'json' } },
+    connections: [],
+  }
+
+  const lines = await problems({ environment: conjur, file })
+
+  expect(lines).toEqual([
+    'config file | account | is no text; write one value',
+    'config file | retryCountLimit | is no text; write one value',
+    'config file | connections | is no mapping of names to settings',
+    'config file | groups.db | is no mapping of names to settings',
+    'config file | groups.web.path | is no text; write one value',
+    'config file | groups.web.formatt | unknown; nearest: groups.web.format',
+  ])
+})
+
+test('a config file may hold a list where a setting is one', async () => {
+  const config = await load({
+    environment: conjur,
+    file: {
+      identitySource: 'command',
+      identityCommand: ['/opt/plugin', '--audience', 'a,b'],
+      groups: { db: { secrets: ['a/b'], reload: ['signal HUP nginx', 'touch /run/told'] } },
+    },
+  })
+
+  expect(config.identity.source).toMatchObject({ command: ['/opt/plugin', '--audience', 'a,b'] })
+  expect(config.groups[0]?.reload).toMatchObject([{ kind: 'signal' }, { kind: 'touch' }])
+})
+
+test('a variable that is nearly one of ours is a warning', async () => {
+  const config = await load({
+    environment: {
+      ...conjur,
+      CONJUR_SECRETS_REFRESH_INTREVAL: '1m',
+      CONJUR_SECRET__DB: '- a/b',
+      CONJUR_SERVICE_HOST: '10.0.0.1',
+    },
+  })
+
+  expect(config.notes).toEqual([
+    {
+      level: 'warn',
+      text: 'CONJUR_SECRETS_REFRESH_INTREVAL is unknown and ignored; nearest: CONJUR_SECRETS_REFRESH_INTERVAL',
+    },
+    {
+      level: 'warn',
+      text: 'CONJUR_SECRET__DB is unknown and ignored; nearest: CONJUR_SECRETS__DB',
+    },
+  ])
+})
+
+test.each([
+  ['JWT_TOKEN_PATH', 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln'],
+  ['CONJUR_AUTHN_TOKEN_FILE', '1fn0mxh3vdq5zb2y7k8sjw4rt6pc9ga1fn0mxh3vdq5zb2'],
+])('P2 a secret that was typed into %s is not repeated', async (name, value) => {
+  const lines = await problems({ environment: { ...conjur, [name]: value } })
+
+  expect(lines).toEqual([`environment | ${name} | what is set there is not an absolute path`])
+})
+
+test.each([
+  ['CONJUR_IDLE', 'hibernate', '"hibernate" is not one of stay'],
+  ['CONJUR_ACCOUNT', 'acme:prod', '"acme:prod" holds a slash, a colon or white space'],
+  ['CONJUR_AUTHN_TOKEN_FILE', '/run/conjur/', '"/run/conjur/" names a directory, not a file'],
+  [
+    'CONJUR_SSL_CERTIFICATE',
+    '-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----',
+    '"-----BEGIN CERTIFICATE-----\\nMIIB\\n-----END CERTIFICATE-----" holds a PEM block that is no certificate; was it cut or folded?',
+  ],
+])('P6 %s=%s is refused', async (name, value, why) => {
+  const lines = await problems({ environment: { ...conjur, [name]: value } })
+
+  expect(lines).toEqual([`environment | ${name} | ${why}`])
+})
+
+test('P6 the access token and a file of a group cannot have one path', async () => {
+  const lines = await problems({
+    environment: {
+      ...conjur,
+      CONJUR_SECRETS__DB: '- a/b',
+      CONJUR_SECRET_FILE_PATH__DB: 'app/db',
+      CONJUR_SECRETS_DIRECTORY: '/secrets/',
+      CONJUR_AUTHN_TOKEN_FILE: '/secrets//app/db',
+    },
+  })
+
+  expect(lines).toEqual([
+    'environment | CONJUR_AUTHN_TOKEN_FILE | is the file of group db; give one of them another path',
+  ])
+})
