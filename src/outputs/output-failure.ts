@@ -15,12 +15,15 @@ export function outputFailure(error: unknown, directory: string): unknown {
     `${directory} cannot be written: ${words(error)} (${number})`,
     {
       hint: wayOut(number, directory),
-      retryable: number === 'ENOENT' || number === 'EIO',
+      retryable: PASSING.includes(number),
       facts: { directory, errno: number },
       cause: error,
     },
   )
 }
+
+/** The volume is being mounted, or another agent on it was faster. */
+const PASSING: readonly string[] = ['ENOENT', 'EEXIST', 'ENOTEMPTY', 'EIO']
 
 /** The name of the operating system's error, such as ENOENT; undefined where it is none. */
 export function errorNumber(error: unknown): string | undefined {
@@ -32,7 +35,8 @@ function words(error: unknown): string {
   if (!(error instanceof Error) || !('errno' in error) || typeof error.errno !== 'number') {
     return 'refused by the system'
   }
-  return getSystemErrorMessage(error.errno) ?? 'refused by the system'
+  // Some calls of Node, such as rmSync, give the number without its sign.
+  return getSystemErrorMessage(-Math.abs(error.errno)) ?? 'refused by the system'
 }
 
 function full(directory: string, cause: unknown): OutputError {

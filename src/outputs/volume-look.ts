@@ -63,6 +63,12 @@ export function lookOrNothing(directory: string): Found {
   }
 }
 
+/** The name that `..data` leads to at this moment. */
+export function publishedSet(directory: string): string | undefined {
+  const data = lookAt(join(directory, '..data'))
+  return data.kind === 'link' ? data.target : undefined
+}
+
 /** A file as it is on the volume: in the published set, else plainly in the directory. */
 export function locate(directory: string, found: Found, path: string): FoundFile | undefined {
   return found.files.get(path) ?? lookForFile(directory, path)

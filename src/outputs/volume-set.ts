@@ -2,11 +2,18 @@ import { symlinkSync, unlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import { Secret } from '../core/secret.ts'
 import type { FileOutcome, FileSet, Publication, SetFile } from './file-set.ts'
-import { isAsWanted, locate, readBytes, type Found, type FoundFile } from './volume-look.ts'
+import {
+  isAsWanted,
+  locate,
+  publishedSet,
+  readBytes,
+  type Found,
+  type FoundFile,
+} from './volume-look.ts'
 import { linkTarget, planSet } from './volume-plan.ts'
 import {
   carry,
-  makeDirectory,
+  createDirectory,
   placeLink,
   remove,
   removeEmptyDirectory,
@@ -28,11 +35,12 @@ export function publishSet(directory: string, found: Found, set: FileSet): Publi
     if (found.names.get(name)?.kind !== 'directory') continue
     removeEmptyDirectory(join(directory, name), `a link to the published set`)
   }
-  for (const name of plan.leftovers) remove(join(directory, name))
+  for (const name of plan.leftovers) removeUnpublished(directory, name)
   const half = join(directory, `${plan.next ?? found.current ?? ''}.tmp`)
   const made: string[] = []
   try {
     if (plan.next !== undefined) {
+      createDirectory(join(directory, plan.next))
       made.push(plan.next)
       build(join(directory, plan.next), { found, files: set.files, unchanged, kept })
     }
@@ -50,8 +58,13 @@ export function publishSet(directory: string, found: Found, set: FileSet): Publi
   const superseded = plan.next === undefined ? undefined : found.current
   return {
     outcomes: outcomes(set, { found, unchanged, kept }),
-    sweep: superseded === undefined ? undefined : () => remove(join(directory, superseded)),
+    sweep: superseded === undefined ? undefined : () => removeUnpublished(directory, superseded),
   }
+}
+
+/** Removes a set, unless another agent on the same volume has published it since it was looked at. */
+function removeUnpublished(directory: string, name: string): void {
+  if (publishedSet(directory) !== name) remove(join(directory, name))
 }
 
 interface Compared {
@@ -80,7 +93,6 @@ function build(
   next: string,
   { found, files, unchanged, kept }: Compared & { readonly files: ReadonlyMap<string, SetFile> },
 ): void {
-  makeDirectory(next)
   for (const [path, file] of files) {
     const old = unchanged.has(path) ? found.files.get(path) : undefined
     if (old === undefined || !carry(old.at, next, path)) writeNewFile(next, path, file)

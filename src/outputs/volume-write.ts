@@ -33,6 +33,12 @@ export function makeDirectory(path: string): void {
   chmodSync(path, 0o755)
 }
 
+/** Makes a directory of mode 0755 that must not exist yet: what another agent is building is not ours. */
+export function createDirectory(path: string): void {
+  mkdirSync(path)
+  chmodSync(path, 0o755)
+}
+
 /** Writes a file that must not exist yet below `directory`; it gets its mode before its first byte. */
 export function writeNewFile(directory: string, path: string, { content, mode }: SetFile): void {
   makeParents(directory, path)

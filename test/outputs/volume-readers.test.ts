@@ -49,9 +49,34 @@ test(
   60_000 + KILLS * 1000,
 )
 
-function startPublisher(directory: string): ChildProcess {
+test('P1 two agents on one volume, an init beside a sidecar, tear nothing and both go on', async () => {
+  const directory = temporaryVolume()
+  const publishers = [startPublisher(directory, 1), startPublisher(directory, 1)]
+  const dots = publishers.map(() => 0)
+  for (const [index, publisher] of publishers.entries()) {
+    publisher.stdout?.on('data', (more: Buffer) => {
+      dots[index] = (dots[index] ?? 0) + more.length
+    })
+  }
+  let whole = 0
+
+  while (Math.min(...dots) < 100) {
+    const text = readUnlessGone(join(directory, 'sub/c'))
+    if (text !== undefined && wholeGeneration(text) !== '') whole++
+    await setImmediate()
+  }
+  const ends = publishers.map((publisher) => once(publisher, 'exit'))
+  for (const publisher of publishers) publisher.kill('SIGKILL')
+  await Promise.all(ends)
+
+  expect(whole).toBeGreaterThan(100)
+}, 60_000)
+
+function startPublisher(directory: string, pauseMs = 50): ChildProcess {
   const script = join(import.meta.dirname, 'publisher.ts')
-  return spawn(process.execPath, [script, directory], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return spawn(process.execPath, [script, directory, String(pauseMs)], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
 }
 
 function readOnce(directory: string, seen: { sets: number; generations: Set<string> }): void {
@@ -67,8 +92,13 @@ function readOnce(directory: string, seen: { sets: number; generations: Set<stri
 }
 
 function readSet(set: string): string[] | undefined {
+  const texts = paths.flatMap((path) => readUnlessGone(join(set, path)) ?? [])
+  return texts.length === paths.length ? texts : undefined
+}
+
+function readUnlessGone(path: string): string | undefined {
   try {
-    return paths.map((path) => readFileSync(join(set, path), 'utf8'))
+    return readFileSync(path, 'utf8')
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
     throw error

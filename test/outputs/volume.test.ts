@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
+import { outputFailure } from '../../src/outputs/output-failure.ts'
 import { volume } from '../../src/outputs/volume.ts'
 import { writeNewFile } from '../../src/outputs/volume-write.ts'
 import { volumeFacts } from '../../src/outputs/volume-facts.ts'
@@ -456,5 +457,14 @@ describe('plain files, each by rename', () => {
     publish(directory, { a: 'one' }, { how: 'each', keep: ['sub/b'] })
 
     expect(tree(directory)).toEqual({ a: '640 one', 'sub/': '755', 'sub/b': '640 two' })
+  })
+})
+
+test('an error of the system whose number has lost its sign, as rmSync gives it, is told like any other', () => {
+  const busy = Object.assign(new Error('busy'), { code: 'EBUSY', errno: 16, syscall: 'rm' })
+
+  expect(outputFailure(busy, '/secrets')).toMatchObject({
+    code: 'OUTPUT_UNWRITABLE',
+    message: '/secrets cannot be written: resource busy or locked (EBUSY)',
   })
 })
