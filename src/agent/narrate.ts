@@ -51,7 +51,10 @@ export function narrator(log: Logger): Narrator {
       if (files.length > 0) {
         log.info({ code: 'PUBLISHED', outputs: files.map((file) => facts(file)) }, 'published')
       }
-      for (const output of report.published) tellState(log, told, output)
+      for (const output of report.published) {
+        tellState(log, told, output)
+        tellNotes(log, told, output)
+      }
       for (const error of report.outputErrors) log.error(factsOf(error), error.message)
       if (retry === undefined) return
       const { error, attempt, waitMs } = retry
@@ -83,6 +86,14 @@ function tellState(log: Logger, told: Map<string, string>, output: Published): v
       { code: 'OUTPUT_WAITING', output: output.name },
       'not written yet: a required value is missing',
     )
+  }
+}
+
+function tellNotes(log: Logger, told: Map<string, string>, { name, notes = [] }: Published): void {
+  for (const note of notes) {
+    const key = `${name}: ${note}`
+    if (!told.has(key)) log.warn({ code: 'OUTPUT_NOTE', output: name }, note)
+    told.set(key, 'once')
   }
 }
 

@@ -10,6 +10,7 @@ import { Secret } from '../core/secret.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
+import { volumeFacts } from '../outputs/volume-facts.ts'
 import { remove, writeNewFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
@@ -51,10 +52,15 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
     ),
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
+  let isVolumeSeen = false
   tell.started(config)
   tellPlaces(config, log)
   return {
     passed(report, next) {
+      if (!isVolumeSeen && report.published.some(({ kind }) => kind !== 'token')) {
+        isVolumeSeen = true
+        warnOfDisk(config, log)
+      }
       status = nextStatus(status, { report, next, clock, staleAfterMs })
       tell.passed(report, next)
       const { held } = report.memory
@@ -111,6 +117,14 @@ function isProvided({ error, outputErrors, published }: Report): boolean {
   const files = published.filter(({ kind }) => kind !== 'token')
   const isWhole = files.every((file) => file.state !== 'missing' && file.error === undefined)
   return error === undefined && outputErrors.length === 0 && files.length > 0 && isWhole
+}
+
+/** `requireTmpfs: warn`: secrets go to a disk, and somebody should know. */
+function warnOfDisk({ requireTmpfs, groups, secretsDirectory }: AgentConfig, log: Logger): void {
+  if (requireTmpfs !== 'warn' || groups.length === 0) return
+  if (volumeFacts(secretsDirectory).fileSystem !== 'other') return
+  const hint = `mount an emptyDir with medium: Memory at ${secretsDirectory}, or set CONJUR_REQUIRE_TMPFS=false`
+  log.warn({ code: 'OUTPUT_NOT_TMPFS', hint }, `${secretsDirectory} is not in memory`)
 }
 
 /** Keeps the incumbent's status files; where they cannot be written the secrets go on. */

@@ -152,6 +152,8 @@ async function readOne(id: string, { options, get }: Reading): Promise<Outcome> 
 /** What a reply to the read of one variable says of it; undefined if it is not Conjur's answer. */
 export function readVariableReply(reply: HttpReply): Outcome | undefined {
   const type = reply.headers['content-type'] ?? ''
+  // Conjur sends a value as it is: what came packed was packed by a proxy, and is not the value.
+  if ((reply.headers['content-encoding'] ?? 'identity') !== 'identity') return undefined
   // A 200 with a page is a portal's or a proxy's; Conjur types what it does not know as bytes.
   if (reply.status === 200 && !type.startsWith('text/html')) {
     return { kind: 'value', value: new Secret(reply.body) }

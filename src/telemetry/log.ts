@@ -26,12 +26,13 @@ export function createLogger({ level, destination, pretty }: LogOptions): Logger
   )
 }
 
-const JWT = /eyJ[\w-]{8,}\.[\w-]+\.[\w-]*/g
+/** The beginning of base64 of `{"`, in either alphabet, percent-encoded or not: JWTs and access tokens alike. */
+const TOKEN = /eyJ(?:[\w+/=.-]|%2[BDEFbdef]|%3[Dd]){16,}/g
 const CONJUR_TOKEN = /(Token token=\\?"|"(?:protected|payload|signature)\\?":\s*\\?")[^"\\]+/g
 
 /** Cuts out whatever looks like a token. */
 function redact(line: string): string {
-  return line.replace(JWT, '[redacted]').replace(CONJUR_TOKEN, '$1[redacted]')
+  return line.replace(TOKEN, '[redacted]').replace(CONJUR_TOKEN, '$1[redacted]')
 }
 
 /** An error as a log shows it: code, message and facts; the stack and causes are for level debug alone. */

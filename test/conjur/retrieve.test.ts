@@ -184,3 +184,14 @@ test('nothing is asked for where nothing is wanted', async () => {
 
   expect(conjur.requests).toHaveLength(0)
 })
+
+test('P4 a value that a proxy has packed is not taken for the value', async () => {
+  const conjur = server({}, () => reply(200, 'packed', { 'content-encoding': 'gzip' }))
+
+  const outcomes = await ask(conjur, ['a'])
+
+  expect(outcomes.get('a')).toMatchObject({
+    kind: 'failed',
+    error: { code: 'CONJUR_BAD_REPLY', retryable: true },
+  })
+})

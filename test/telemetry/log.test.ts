@@ -13,6 +13,7 @@ function logging(pretty = false): { lines: string[]; log: ReturnType<typeof crea
 }
 
 const jwt = 'eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJjYW5hcnkifQ.c2lnbmF0dXJl'
+const conjur = '{"protected":"Y2FuYXJ5?>","payload":"Y2FuYXJ5","signature":"Y2FuYXJ5"}'
 
 test('a line is one JSON object with time, level, code and message', () => {
   const { lines, log } = logging()
@@ -37,6 +38,18 @@ test.each([
   ],
   ['as a header', (log: ReturnType<typeof createLogger>) => log.info('Token token="Y2FuYXJ5"')],
   [
+    'in base64',
+    (log: ReturnType<typeof createLogger>) => log.info(Buffer.from(conjur).toString('base64')),
+  ],
+  [
+    'in base64url',
+    (log: ReturnType<typeof createLogger>) => log.info(Buffer.from(conjur).toString('base64url')),
+  ],
+  [
+    'percent-encoded',
+    (log: ReturnType<typeof createLogger>) => log.info(`jwt=${jwt.replaceAll('.', '%2E')}`),
+  ],
+  [
     'as a Conjur token',
     (log: ReturnType<typeof createLogger>) =>
       log.info('{"protected":"Y2FuYXJ5","payload":"Y2FuYXJ5"}'),
@@ -52,7 +65,7 @@ test.each([
     write(log)
 
     expect(lines.join('')).toContain('[redacted]')
-    expect(lines.join('')).not.toMatch(/eyJzdWIi|Y2FuYXJ5/)
+    expect(lines.join('')).not.toMatch(/eyJzdWIi|eyJwcm90|Y2FuYXJ5/)
   }
 })
 
