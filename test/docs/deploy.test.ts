@@ -33,9 +33,9 @@ test.each(bicep)('deploy/%s is built as Bicep is', (file) => {
 })
 
 test.each([
-  ['a name that nobody declared', "param a string\nvar b = c\n", 'line 2: c is not declared'],
+  ['a name that nobody declared', 'param a string\nvar b = c\n', 'line 2: c is not declared'],
   ['an interpolated one', "var b = 'x${c.id}'\n", 'line 1: c is not declared'],
-  ['a key twice', "var b = {\n  x: 1\n  x: 2\n}\n", 'line 3: x stands twice'],
+  ['a key twice', 'var b = {\n  x: 1\n  x: 2\n}\n', 'line 3: x stands twice'],
   ['an open brace', 'var b = {\n  x: 1\n', 'line 3: wants'],
   ['two values on a line', "var b = [\n  'x' 'y'\n]\n", 'line 2: wants'],
   ['a resource without version', "resource a 'Microsoft.Web/sites' = {}\n", 'line 1: wants'],
@@ -44,15 +44,18 @@ test.each([
   expect(() => parseBicep(text)).toThrow(message)
 })
 
-test.each(described)('deploy/%s begins with what backs its volume and what starts first', (file) => {
-  const [head = ''] = deployText(file).split(/^(?!#|\/\/)/m)
+test.each(described)(
+  'deploy/%s begins with what backs its volume and what starts first',
+  (file) => {
+    const [head = ''] = deployText(file).split(/^(?!#|\/\/)/m)
 
-  expect(head).toMatch(/^(#|\/\/) Volume: /m)
-  expect(head).toMatch(/^(#|\/\/) Start order: /m)
-  if (file !== 'vm/web.service') expect(head).toMatch(/^(#|\/\/) End: /m)
-})
+    expect(head).toMatch(/^(#|\/\/) Volume: /m)
+    expect(head).toMatch(/^(#|\/\/) Start order: /m)
+    if (file !== 'vm/web.service') expect(head).toMatch(/^(#|\/\/) End: /m)
+  },
+)
 
-const known = new Set([
+const known: ReadonlySet<string> = new Set([
   ...Object.values(settings).map(({ env }) => env),
   ...Object.values(groupSettings).map(({ env }) => env),
 ])
@@ -85,7 +88,10 @@ describe.each(recipes().map((recipe) => [recipe.file, recipe] as const))('%s', (
 
 test('every image of the agent is that of this version', () => {
   const tags = files.flatMap((file) =>
-    [...deployText(file).matchAll(/(?<![\w.-])conjur-agent:([\w.-]+)/g)].map(([, tag]) => [file, tag]),
+    [...deployText(file).matchAll(/(?<![\w.-])conjur-agent:([\w.-]+)/g)].map(([, tag]) => [
+      file,
+      tag,
+    ]),
   )
 
   expect(tags.length).toBeGreaterThan(8)
@@ -110,7 +116,7 @@ test('GitHub Actions hands every setting of the step to the container', () => {
   )
   const handed = [...String(step.run).matchAll(/--env (\w+)/g)].map(([, name]) => name)
 
-  expect(handed.toSorted()).toEqual(Object.keys(step.env).toSorted())
+  expect(new Set(handed)).toEqual(new Set(Object.keys(step.env)))
 })
 
 test('the release workflow does nothing until an owner names a registry', () => {
@@ -126,17 +132,26 @@ test('the release workflow does nothing until an owner names a registry', () => 
 const analyze = spawnSync('systemd-analyze', ['--version'], { encoding: 'utf8' })
 const systemd = Number(/systemd (\d+)/.exec(analyze.stdout ?? '')?.[1] ?? 0)
 if (systemd < 250) {
-  process.stderr.write('skipped: the unit is not rated, since there is no systemd-analyze of 250 or later\n')
+  process.stderr.write(
+    'skipped: the unit is not rated, since there is no systemd-analyze of 250 or later\n',
+  )
 }
 
-test.skipIf(systemd < 250)('the unit is exposed by 2.0 at most, and systemd finds nothing wrong', () => {
-  const unit = join(root, 'deploy/vm/conjur-agent.service')
-  const rated = spawnSync('systemd-analyze', ['security', '--offline=true', unit], { encoding: 'utf8' })
-  const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
+test.skipIf(systemd < 250)(
+  'the unit is exposed by 2.0 at most, and systemd finds nothing wrong',
+  () => {
+    const unit = join(root, 'deploy/vm/conjur-agent.service')
+    const rated = spawnSync('systemd-analyze', ['security', '--offline=true', unit], {
+      encoding: 'utf8',
+    })
+    const verified = spawnSync('systemd-analyze', ['verify', unit], { encoding: 'utf8' })
 
-  expect(Number(/Overall exposure level.*: ([\d.]+)/.exec(rated.stdout)?.[1])).toBeLessThanOrEqual(2)
-  expect(verified.stderr).not.toContain('conjur-agent.service:')
-})
+    expect(
+      Number(/Overall exposure level.*: ([\d.]+)/.exec(rated.stdout)?.[1]),
+    ).toBeLessThanOrEqual(2)
+    expect(verified.stderr).not.toContain('conjur-agent.service:')
+  },
+)
 
 const pages = [
   'quickstart-azure-container-instances.md',
@@ -146,16 +161,24 @@ const pages = [
   'exec.md',
 ]
 
-test.each(pages)('docs/%s is a tutorial of at most seven steps whose links lead somewhere', (page) => {
-  const text = read(`docs/${page}`)
-  const steps = text.match(/^## \d\. .*$/gm) ?? []
-  const links = [...text.matchAll(/\]\(([^)#]+?)(?:#[^)]*)?\)/g)].map(([, link = '']) => link)
+test.each(pages)(
+  'docs/%s is a tutorial of at most seven steps whose links lead somewhere',
+  (page) => {
+    const text = read(`docs/${page}`)
+    const steps = text.match(/^## \d\. .*$/gm) ?? []
+    const links = [...text.matchAll(/\]\(([^)#]+?)(?:#[^)]*)?\)/g)].map(([, link = '']) => link)
 
-  expect(text).toMatch(/^# .+ \(\d+ min\)\n/)
-  expect(steps[0]).toMatch(/where .*(can pull it|the unit finds it)$/)
-  expect(steps.length).toBeLessThanOrEqual(7)
-  expect(text.split(/^## \d\. /m).slice(1).filter((step) => !step.includes('**You should now see**'))).toEqual([])
-  expect(text).toContain('**instead**')
-  expect(text).toMatch(/\n## What happened\n[\s\S]*\n## Clean up\n/)
-  expect(links.filter((link) => !existsSync(join(root, 'docs', link)))).toEqual([])
-})
+    expect(text).toMatch(/^# .+ \(\d+ min\)\n/)
+    expect(steps[0]).toMatch(/where .*(can pull it|the unit finds it)$/)
+    expect(steps.length).toBeLessThanOrEqual(7)
+    expect(
+      text
+        .split(/^## \d\. /m)
+        .slice(1)
+        .filter((step) => !step.includes('**You should now see**')),
+    ).toEqual([])
+    expect(text).toContain('**instead**')
+    expect(text).toMatch(/\n## What happened\n[\s\S]*\n## Clean up\n/)
+    expect(links.filter((link) => !existsSync(join(root, 'docs', link)))).toEqual([])
+  },
+)

@@ -95,23 +95,20 @@ test.each(writing)('%s puts the files where its application reads them', async (
   expect(agent.output()).not.toContain('canary')
 })
 
-test.each(wrapping)(
-  '%s gives its application the values, and ends with it',
-  async (_, recipe) => {
-    place = await surroundings(recipe)
-    const seen = join(place.directory, 'seen')
-    // The application of the manifest is not on this machine: a shell stands in its place.
-    const own = recipe.argv.slice(0, recipe.argv.indexOf('--') + 1)
-    const script = `printf '%s' "$DB_PASSWORD $DB_USER" >${seen}; exit 7`
+test.each(wrapping)('%s gives its application the values, and ends with it', async (_, recipe) => {
+  place = await surroundings(recipe)
+  const seen = join(place.directory, 'seen')
+  // The application of the manifest is not on this machine: a shell stands in its place.
+  const own = recipe.argv.slice(0, recipe.argv.indexOf('--') + 1)
+  const script = `printf '%s' "$DB_PASSWORD $DB_USER" >${seen}; exit 7`
 
-    const agent = place.start([...own, 'sh', '-c', script])
+  const agent = place.start([...own, 'sh', '-c', script])
 
-    expect((await agent.ended).code).toBe(7)
-    expect(await readFile(seen, 'utf8')).toBe(`${PASSWORD} shop`)
-    expect(place.violations).toEqual([])
-    expect(agent.output()).not.toContain('canary')
-  },
-)
+  expect((await agent.ended).code).toBe(7)
+  expect(await readFile(seen, 'utf8')).toBe(`${PASSWORD} shop`)
+  expect(place.violations).toEqual([])
+  expect(agent.output()).not.toContain('canary')
+})
 
 test('the health check of docker-compose.yaml passes once the set is there, not before', async () => {
   const [, recipe] = all.find(([file]) => file === 'docker-compose.yaml') ?? []
@@ -182,7 +179,9 @@ async function surroundings(recipe: Recipe): Promise<Place> {
     CONJUR_STATUS_DIRECTORY: status,
     CONJUR_AUTHN_TOKEN_FILE: tokenFile,
     ...(recipe.platform === 'github' ? { JWT_TOKEN_PATH: jwt } : {}),
-    ...(recipe.platform === 'imds' ? { AZURE_POD_IDENTITY_AUTHORITY_HOST: platform.url.origin } : {}),
+    ...(recipe.platform === 'imds'
+      ? { AZURE_POD_IDENTITY_AUTHORITY_HOST: platform.url.origin }
+      : {}),
     ...(recipe.platform === 'app-service'
       ? { IDENTITY_ENDPOINT: `${platform.url.origin}/msi/token`, IDENTITY_HEADER: HEADER }
       : {}),

@@ -64,7 +64,9 @@ type Block = Pick<Recipe, 'file' | 'argv' | 'environment' | 'image' | 'healthche
 
 /** The container of a manifest whose image has the agent. */
 function container(file: string): Block {
-  const found = find(tree(file), (record) => /conjur-agent:|-with-agent:/.test(String(record['image'])))
+  const found = find(tree(file), (record) =>
+    /conjur-agent:|-with-agent:/.test(String(record['image'])),
+  )
   const block = found['environmentVariables'] ?? found['env'] ?? found['environment']
   const command = list(found['command']).map(String)
   const { healthcheck } = found
