@@ -1,19 +1,19 @@
 import { defineConfig, type Plugin } from 'rolldown'
+import { trimKubernetesClient } from './kubernetes-client.ts'
 
-/** Node's modules that cost milliseconds and serve what we never use of a package. */
-const UNUSED: readonly (readonly [importer: RegExp, wanted: RegExp, why: string])[] = [
-  [
-    /\/pino\//,
-    /^\.\/(lib\/)?transport$|^sonic-boom$/,
-    'lines are written by us, not by worker threads',
-  ],
+/** Modules that packages load and that never run here. */
+const UNUSED: readonly { readonly from: RegExp; readonly wanted: RegExp }[] = [
+  // Lines are written by us, not by pino's worker threads, which cost milliseconds to get ready.
+  { from: /\/pino\//, wanted: /^\.\/(lib\/)?transport$|^sonic-boom$/ },
+  // An experimental parser, and the usual one for processors without SIMD: x64 and arm64 have it.
+  { from: /\/undici\//, wanted: /\/milo\/(no-)?simd\.js$|\/llhttp-wasm\.js$/ },
 ]
 
 /** Puts an empty class where a package asks for what is never used of it. */
 const leaveOut: Plugin = {
   name: 'leave-out',
   resolveId(source, importer = '') {
-    const found = UNUSED.find(([from, wanted]) => from.test(importer) && wanted.test(source))
+    const found = UNUSED.find(({ from, wanted }) => from.test(importer) && wanted.test(source))
     return found === undefined ? null : '\0left-out'
   },
   load: (id) => (id === '\0left-out' ? 'module.exports = class {}' : null),
@@ -35,7 +35,7 @@ export default defineConfig({
   treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
   // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
   external: ['fsevents'],
-  plugins: [leaveOut, asCommonJs],
+  plugins: [leaveOut, trimKubernetesClient(), asCommonJs],
   output: {
     dir: 'dist',
     format: 'cjs',

@@ -1,12 +1,27 @@
 import { readFileSync, writeFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
 import { devserver } from './devserver.ts'
+import { injector } from './injector.ts'
+import { rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
+import { start } from './start.ts'
 
-/** Runs the benches named on the command line, or all, and puts their tables into RESULTS.md. */
-const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = { devserver }
+/**
+ * Runs the benches named on the command line, or all, and puts their tables into RESULTS.md. With
+ * `--compare CMD` the start of any other program is measured beside ours, with the same environment.
+ */
+const { values: flags, positionals: asked } = parseArgs({
+  options: { compare: { type: 'string' } },
+  allowPositionals: true,
+})
+const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
+  start: () => start(flags.compare),
+  rest,
+  injector,
+  devserver,
+}
 const results = new URL('RESULTS.md', import.meta.url)
 
-const asked = process.argv.slice(2)
 let failed = 0
 for (const [name, bench] of Object.entries(benches)) {
   if (asked.length > 0 && !asked.includes(name)) continue

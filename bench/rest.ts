@@ -1,0 +1,132 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { openPlace, type Place } from './place.ts'
+import type { Row } from './runner.ts'
+
+const MAIN = join(import.meta.dirname, '../dist/main.js')
+const PASSES = 100
+const TICKS_PER_SECOND = 100
+
+/** What a sidecar of 100 values costs between passes, beside a Node that does nothing. */
+export async function rest(): Promise<readonly Row[]> {
+  const place = await openPlace(100)
+  const bare = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e9)'], { stdio: 'ignore' })
+  const environment = { ...place.fresh('one file'), CONJUR_SECRETS_REFRESH_INTERVAL: '1h' }
+  const agent = spawn(process.execPath, [MAIN, 'sidecar'], {
+    env: environment,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  try {
+    await published(agent)
+    await setTimeout(3000)
+    const idle = memory(bare)
+    const first = memory(agent)
+    const connections = place.connections()
+    const logins = (await place.requests())['authenticate'] ?? 0
+    const before = cpuMs(agent)
+    for (let pass = 0; pass < PASSES; pass++) await refresh(agent, place)
+    const cpu = (cpuMs(agent) - before) / PASSES
+    await setTimeout(3000)
+    const later = memory(agent)
+    return [
+      ...rows('bare idle Node', idle),
+      ...rows('sidecar after the first pass', first),
+      {
+        what: 'its anonymous memory above the bare one’s',
+        measured: round(first.anonymous - idle.anonymous),
+        unit: 'MiB',
+        atMost: 8,
+      },
+      ...rows(`sidecar after ${PASSES} refreshes`, later),
+      {
+        what: 'its anonymous memory above the bare one’s',
+        measured: round(later.anonymous - idle.anonymous),
+        unit: 'MiB',
+        atMost: 10,
+      },
+      {
+        what: 'CPU of an unchanged refresh of 100 values',
+        measured: round(cpu),
+        unit: 'ms',
+        atMost: 5,
+      },
+      {
+        what: `new connections in ${PASSES} refreshes`,
+        measured: place.connections() - connections,
+        unit: '',
+        atMost: 0,
+      },
+      {
+        what: `logins in ${PASSES} refreshes`,
+        measured: ((await place.requests())['authenticate'] ?? 0) - logins,
+        unit: '',
+        atMost: 0,
+      },
+    ]
+  } finally {
+    for (const child of [bare, agent]) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    await place.close()
+  }
+}
+
+/** Asks for a pass, and waits until the server has answered its batch. */
+async function refresh(agent: ChildProcess, place: Place): Promise<void> {
+  const batches = async (): Promise<number> => (await place.requests())['batch'] ?? 0
+  const before = await batches()
+  agent.kill('SIGHUP')
+  while ((await batches()) === before) await setTimeout(5)
+  await setTimeout(20)
+}
+
+async function published({ stderr }: ChildProcess): Promise<void> {
+  let log = ''
+  while (!log.includes('"PUBLISHED"')) {
+    const [text] = (await once(stderr ?? process.stdin, 'data')) as [Buffer]
+    log += text.toString('utf8')
+  }
+}
+
+interface Memory {
+  readonly rss: number
+  readonly pss: number
+  readonly uss: number
+  readonly anonymous: number
+}
+
+/** Of one process, in MiB. */
+export function memory({ pid = 0 }: ChildProcess): Memory {
+  const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const of = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024
+  return {
+    rss: of('Rss'),
+    pss: of('Pss'),
+    uss: of('Private_Clean') + of('Private_Dirty'),
+    anonymous: of('Anonymous'),
+  }
+}
+
+/** User and system time so far. */
+function cpuMs({ pid = 0 }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND
+}
+
+function rows(what: string, { rss, pss, uss, anonymous }: Memory): readonly Row[] {
+  return [
+    { what: `${what}: RSS`, measured: round(rss), unit: 'MiB' },
+    { what: `${what}: PSS`, measured: round(pss), unit: 'MiB' },
+    { what: `${what}: USS`, measured: round(uss), unit: 'MiB' },
+    { what: `${what}: anonymous`, measured: round(anonymous), unit: 'MiB' },
+  ]
+}
+
+function round(value: number): number {
+  return Number(value.toFixed(1))
+}

@@ -1,0 +1,159 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { openPlace, type Layout, type Place } from './place.ts'
+import { median, type Row } from './runner.ts'
+
+const MAIN = join(import.meta.dirname, '../dist/main.js')
+const NODE = process.execPath
+
+/** Most that exec → ready may take under Node, as a multiple of `node -e 0`. */
+const BUDGETS: Readonly<Record<string, number>> = {
+  '1 one file': 2.4,
+  '1000 one file': 2.6,
+  '1000 many files': 3,
+}
+
+/** exec → every value on the volume, beside `node -e 0`, a bare script of the same job, and any command given. */
+export async function start(compared: string | undefined): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const count of [1, 10, 100, 1000, 10_000]) {
+    const place = await openPlace(count)
+    try {
+      for (const layout of ['one file', 'many files'] as const) {
+        rows.push(...(await compare({ place, layout, compared })))
+      }
+      rows.push(...(await perPass(place)))
+      if (count === 1 || count === 1000) rows.push(...(await breakdown(place)))
+      if (count === 100) rows.push(...(await far(place)))
+    } finally {
+      await place.close()
+    }
+  }
+  return rows
+}
+
+interface Compared {
+  readonly place: Place
+  readonly layout: Layout
+  readonly compared: string | undefined
+}
+
+/** Runs all in turn, so that a machine that grows slow grows slow for each of them. */
+async function compare({ place, layout, compared }: Compared): Promise<readonly Row[]> {
+  const commands: Readonly<Record<string, readonly string[]>> = {
+    nothing: [NODE, '-e', '0'],
+    bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
+    agent: [NODE, MAIN, 'init'],
+    ...(compared === undefined ? {} : { compared: ['sh', '-c', `exec ${compared}`] }),
+  }
+  const times = new Map<string, number[]>(Object.keys(commands).map((name) => [name, []]))
+  const runs = place.count > 1000 ? 7 : 21
+  for (let round = -1; round < runs; round++) {
+    for (const [name, command] of Object.entries(commands)) {
+      const took = await timed(command, place.fresh(layout))
+      if (round >= 0) times.get(name)?.push(took)
+    }
+  }
+  const nothing = times.get('nothing') ?? []
+  const what = `${place.count} ${place.count === 1 ? 'value' : 'values'}, ${layout}`
+  return Object.keys(commands)
+    .filter((name) => name !== 'nothing')
+    .flatMap((name): Row[] => {
+      const took = times.get(name) ?? []
+      const ratios = took.map((ms, round) => ms / (nothing[round] ?? Number.NaN))
+      const budget = name === 'agent' ? BUDGETS[`${place.count} ${layout}`] : undefined
+      const ms = `${median(took).toFixed(0)} ms, ${spread(took)}`
+      return [
+        {
+          what: `${what}: ${name} (${ms})`,
+          measured: Number(median(ratios).toFixed(2)),
+          unit: '× `node -e 0`',
+          ...(budget === undefined ? {} : { atMost: budget }),
+        },
+      ]
+    })
+}
+
+function spread(times: readonly number[]): string {
+  return `${Math.min(...times).toFixed(0)}–${Math.max(...times).toFixed(0)}`
+}
+
+/** Milliseconds from exec to a good end. */
+async function timed(
+  [file = '', ...argv]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<number> {
+  const from = performance.now()
+  const child = spawn(file, argv, { env: { ...environment }, stdio: 'ignore' })
+  const [code] = await once(child, 'exit')
+  const took = performance.now() - from
+  if (code !== 0) throw new Error(`${file} ${argv.join(' ')} ends with ${String(code)}`)
+  return took
+}
+
+async function perPass(place: Place): Promise<readonly Row[]> {
+  const before = await place.requests()
+  const connections = place.connections()
+  await timed([NODE, MAIN, 'init'], place.fresh('one file'))
+  const after = await place.requests()
+  const grown = (kind: string): number => (after[kind] ?? 0) - (before[kind] ?? 0)
+  const what = `${place.count} values, first pass`
+  return [
+    { what: `${what}: logins`, measured: grown('authenticate'), unit: '', atMost: 1 },
+    { what: `${what}: batches`, measured: grown('batch'), unit: '' },
+    {
+      what: `${what}: connections`,
+      measured: place.connections() - connections,
+      unit: '',
+      atMost: 1,
+    },
+  ]
+}
+
+const STAGES = ['engine', 'load', 'tls', 'login', 'batches', 'publish'] as const
+
+async function breakdown(place: Place): Promise<readonly Row[]> {
+  const stages = new Map<string, number[]>(STAGES.map((stage) => [stage, []]))
+  for (let round = 0; round < 15; round++) {
+    const marks = await marked(place)
+    let last = 0
+    for (const stage of STAGES) {
+      const at = marks[stage] ?? last
+      stages.get(stage)?.push(at - last)
+      last = at
+    }
+  }
+  return STAGES.map((stage) => ({
+    what: `${place.count} values, one file, of which ${stage === 'publish' ? 'render and publish' : stage}`,
+    measured: Number(median(stages.get(stage) ?? []).toFixed(1)),
+    unit: 'ms',
+  }))
+}
+
+async function marked(place: Place): Promise<Readonly<Record<string, number>>> {
+  const marks = join(import.meta.dirname, 'marks.cjs')
+  const child = spawn(NODE, ['--require', marks, MAIN, 'init'], {
+    env: { ...place.fresh('one file') },
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
+  let text = ''
+  child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more))
+  await once(child, 'close')
+  return JSON.parse(text) as Record<string, number>
+}
+
+/** The same over a longer way. */
+async function far(place: Place): Promise<readonly Row[]> {
+  const rows: Row[] = []
+  for (const roundTripMs of [0, 5, 20]) {
+    place.delay(roundTripMs)
+    const times: number[] = []
+    for (let round = 0; round < 9; round++) {
+      times.push(await timed([NODE, MAIN, 'init'], place.fresh('one file')))
+    }
+    const measured = Number(median(times).toFixed(0))
+    rows.push({ what: `${place.count} values, ${roundTripMs} ms away`, measured, unit: 'ms' })
+  }
+  return rows
+}
