@@ -267,7 +267,7 @@ describe('loading a policy', () => {
     [
       'an attribute twice',
       '- !host\n  id: a\n  id: b\n',
-      { message: expect.stringContaining('Duplicate attribute: id') },
+      { message: 'Error at line 2, column 5 in policy : Duplicate attribute: id' },
     ],
     [
       'a number for a name',

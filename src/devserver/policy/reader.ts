@@ -104,7 +104,7 @@ export function createReader(source: Source): Reader {
     for (const pair of node.items) {
       if (!isPair(pair) || !isScalar(pair.key)) throw stop('Unexpected mapping', node)
       const key = textOf(pair.key)
-      if (seen.has(key)) throw stop(`Duplicate attribute: ${key}`, pair.key)
+      if (seen.has(key)) throw afterColon(`Duplicate attribute: ${key}`, pair.key)
       seen.add(key)
       const name = Object.hasOwn(plurals, key) ? (plurals[key] ?? key) : key
       const holds = attributeOf(type, name)
@@ -179,11 +179,18 @@ export function createReader(source: Source): Reader {
   const unknownTag = (tag: string, node: Node): PolicyInvalid => {
     const message = `Unrecognized data type '${tag}'`
     const first = isMap(node) ? node.items[0]?.key : undefined
-    if (!isNode(first) || first.range == null) return stop(message, node)
-    const colon = source.text.indexOf(':', first.range[1])
-    const at = source.lines.linePos(colon)
-    const line = source.lineBefore(at.line) - 1
-    return new PolicyInvalid(message, { line, column: at.col, place: place(node) })
+    return isNode(first) ? afterColon(message, first, node) : stop(message, node)
+  }
+
+  /** A mapping is known for one behind the colon of its key. */
+  const afterColon = (message: string, key: Node, at = key): PolicyInvalid => {
+    const colon = source.text.indexOf(':', key.range?.[1] ?? 0)
+    const { line, col } = source.lines.linePos(Math.max(colon, 0))
+    return new PolicyInvalid(message, {
+      line: source.lineBefore(line) - 1,
+      column: col,
+      place: place(at),
+    })
   }
 
   const entry = (type: EntryType, node: Node, fields: [string, Value][]): Entry => ({
