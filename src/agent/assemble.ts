@@ -160,9 +160,10 @@ function connect(
     senders.push(sender)
     return sender.send
   }
-  const toConjur = opened({ ca: () => readCa(conjur.ca), connectTimeoutMs: REMOTE_CONNECT_MS })
+  const remote = { connectTimeoutMs: REMOTE_CONNECT_MS, proxy: conjur.proxy }
+  const toConjur = opened({ ca: () => readCa(conjur.ca), ...remote })
   const toPlatform = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
-  const toInternet = opened({ connectTimeoutMs: REMOTE_CONNECT_MS })
+  const toInternet = opened(remote)
   const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
   const reading = {
     send: surroundings.measured('retrieve', toConjur),
@@ -187,11 +188,8 @@ function connect(
       toInternet: surroundings.measured('platform', toInternet),
       toConjur: surroundings.measured('authenticate', toConjur),
       toTokenProxy: ({ ca, serverName }) => {
-        const options = { ca: () => readTokenProxyCa(ca), serverName }
-        return surroundings.measured(
-          'platform',
-          opened({ ...options, connectTimeoutMs: REMOTE_CONNECT_MS }),
-        )
+        const options = { ca: () => readTokenProxyCa(ca), serverName, ...remote }
+        return surroundings.measured('platform', opened(options))
       },
       createToken: createTokenWith(),
       environment: surroundings.environment,

@@ -13,6 +13,8 @@ export interface Conjur {
   readonly authenticator: AuthenticatorName | undefined
   readonly login: string | undefined
   readonly ca: { readonly pem: string } | { readonly file: string } | undefined
+  /** The proxy of the environment, and what is reached without it. */
+  readonly proxy: { readonly proxy: URL | undefined; readonly except: readonly string[] }
   readonly timeoutMs: number
   readonly renewAfterMs: number | undefined
 }
@@ -76,6 +78,7 @@ export function readConjur(take: Take, { found, problems }: ConjurContext): Conj
     authenticator,
     login,
     ca: pem === undefined ? (file === undefined ? undefined : { file }) : { pem },
+    proxy: { proxy: take(settings.httpsProxy), except: take(settings.noProxy) ?? [] },
     timeoutMs: take(settings.httpTimeout) * 1000,
     renewAfterMs: take(settings.tokenTimeout),
   }

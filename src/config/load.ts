@@ -21,6 +21,8 @@ export interface ConjurConfig {
   readonly login: string | undefined
   /** PEM text, or a file to read at each connection; neither: the public roots. */
   readonly ca: { readonly pem: string } | { readonly file: string } | undefined
+  /** The proxy of the environment, and what is reached without it. */
+  readonly proxy: { readonly proxy: URL | undefined; readonly except: readonly string[] }
   readonly timeoutMs: number
   readonly renewAfterMs: number | undefined
 }

@@ -36,7 +36,7 @@ export function reader(found: Sources, into: { problems: Problem[]; notes: Note[
 }
 
 /** Long unbroken texts that name nothing: whoever types a token or a key where its file belongs must not read it in a log (P2). */
-const LIKE_A_SECRET = /eyJ[\w-]{8,}|PRIVATE KEY|[\w+=-]{40,}/
+const LIKE_A_SECRET = /\/\/[^/@]*@|eyJ[\w-]{8,}|PRIVATE KEY|[\w+=-]{40,}/
 
 /** A text as a problem quotes it: whole if short, its beginning if long, nothing of what may be a secret. */
 function shown(typed: string): string {

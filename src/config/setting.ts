@@ -81,6 +81,14 @@ export function httpsUrl(value: string): URL | Unfit {
   return url
 }
 
+/** A proxy as HTTPS_PROXY names it; without a scheme it is http. */
+export function proxyUrl(value: string): URL | Unfit {
+  const typed = value.includes('://') ? value : `http://${value}`
+  if (!URL.canParse(typed)) return new Unfit('is no URL such as http://proxy.example.com:3128')
+  const url = new URL(typed)
+  return /^https?:$/.test(url.protocol) ? url : new Unfit('is neither http nor https')
+}
+
 /** An https address; http too on this machine or its link, where nobody listens in. */
 export function authorityUrl(value: string): URL | Unfit {
   const local = localUrl(value)

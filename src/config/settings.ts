@@ -17,6 +17,7 @@ import {
   namespaces,
   localUrl,
   oneOf,
+  proxyUrl,
   text,
   type Setting,
 } from './setting.ts'
@@ -75,6 +76,18 @@ export const settings = {
     example: '10',
     help: 'Seconds that one request to Conjur may take.',
     parse: integer(1, 600),
+  }),
+  httpsProxy: setting({
+    env: 'HTTPS_PROXY',
+    example: 'http://proxy.example.com:3128',
+    help: "The proxy to Conjur and to a provider such as Entra, never to this machine's own services.",
+    parse: proxyUrl,
+  }),
+  noProxy: setting({
+    env: 'NO_PROXY',
+    example: 'conjur.example.com,10.0.0.0/8',
+    help: 'What is reached without the proxy: names and what is below them, addresses, ranges, or *.',
+    parse: list,
   }),
   tokenTimeout: setting({
     env: 'CONJUR_TOKEN_TIMEOUT',

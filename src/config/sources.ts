@@ -212,9 +212,16 @@ const trustNames: ReadonlySet<string> = new Set(
     .map((name) => kebabCase(name)),
 )
 
-const environmentNames: ReadonlyMap<string, SettingName> = new Map(
-  settingNames().map((name) => [settings[name].env, name]),
-)
+/** Other programs take these in lower case as well. */
+const lowerCase: readonly (readonly [string, SettingName])[] = [
+  ['https_proxy', 'httpsProxy'],
+  ['no_proxy', 'noProxy'],
+]
+
+const environmentNames: ReadonlyMap<string, SettingName> = new Map([
+  ...settingNames().map((name) => [settings[name].env, name] as const),
+  ...lowerCase,
+])
 
 function splitGroup(key: string): { group: string; field: GroupField } | undefined {
   const dot = key.indexOf('.')

@@ -68,7 +68,10 @@ export function noReply(error: unknown, asked: Asked): unknown {
     })
   }
   return new ConjurError('CONJUR_UNREACHABLE', error.message, {
-    hint: `curl -v https://${asked.host}/ from this machine; then CONJUR_APPLIANCE_URL, its DNS name and the network policy`,
+    hint:
+      error.kind === 'proxy'
+        ? `curl -v https://${asked.host}/ through HTTPS_PROXY; to go without it put ${asked.host} into NO_PROXY`
+        : `curl -v https://${asked.host}/ from this machine; then CONJUR_APPLIANCE_URL, its DNS name and the network policy`,
     retryable: true,
     facts,
     cause: error,

@@ -36,6 +36,7 @@ export type SendFailureKind =
   | 'unresolved'
   | 'refused'
   | 'unroutable'
+  | 'proxy'
   | 'timeout'
   | 'reset'
   | 'cut'
@@ -80,6 +81,8 @@ function words(kind: SendFailureKind, host: string): string {
       return `${host} refuses the connection`
     case 'unroutable':
       return `there is no route to ${host}`
+    case 'proxy':
+      return `the proxy ${host} lets nothing through`
     case 'timeout':
       return `${host} does not answer in time`
     case 'reset':

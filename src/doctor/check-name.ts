@@ -30,7 +30,7 @@ function told(name: string, found: readonly string[]): string {
 }
 
 function unresolved(failure: SendFailure, { given }: Tools): ConjurError {
-  const proxy = ['HTTPS_PROXY', 'https_proxy', 'ALL_PROXY'].find(
+  const proxy = ['HTTPS_PROXY', 'https_proxy'].find(
     (name) => (given.environment[name] ?? '') !== '',
   )
   return new ConjurError('CONJUR_UNREACHABLE', failure.message, {
@@ -38,7 +38,9 @@ function unresolved(failure: SendFailure, { given }: Tools): ConjurError {
     retryable: true,
     facts: { host: failure.host, kind: failure.kind },
     lines:
-      proxy === undefined ? [] : [`${proxy} is set, but Conjur is never asked through a proxy`],
+      proxy === undefined
+        ? []
+        : [`${proxy} is set, and its proxy may know the name; the agent goes through it`],
     cause: failure,
   })
 }

@@ -40,7 +40,11 @@ export function createTools({
       probe,
       toConjur(conjur: PartialConfig['conjur']) {
         if (toConjur === undefined) {
-          toConjur = createSender({ ca: () => readCa(conjur.ca), connectTimeoutMs: timeoutMs })
+          toConjur = createSender({
+            ca: () => readCa(conjur.ca),
+            proxy: conjur.proxy,
+            connectTimeoutMs: timeoutMs,
+          })
           senders.push(toConjur)
         }
         return toConjur.send

@@ -10,6 +10,7 @@ const KINDS: Readonly<Record<string, SendFailureKind>> = {
   EHOSTUNREACH: 'unroutable',
   ENETUNREACH: 'unroutable',
   EADDRNOTAVAIL: 'unroutable',
+  ERR_PROXY_TUNNEL: 'proxy',
   ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',

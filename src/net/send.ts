@@ -12,6 +12,7 @@ import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
+import { proxyFor, type ProxyRules } from './proxy.ts'
 
 export interface SendOptions {
   /**
@@ -21,6 +22,8 @@ export interface SendOptions {
   readonly ca?: () => Promise<string | undefined>
   /** The name the certificate must have and TLS is told, where that is not the URL's own host. */
   readonly serverName?: string | undefined
+  /** The proxy to go through, and what is reached without it; absent: everything. */
+  readonly proxy?: ProxyRules | undefined
   /** Time to the end of the TLS handshake, in milliseconds. */
   readonly connectTimeoutMs: number
 }
@@ -35,7 +38,8 @@ export interface Sender {
 const KEEP_ALIVE_MS = 70_000
 
 /**
- * Makes the one way out: HTTP/1.1, one kept connection an origin, no redirects, no cookies, no proxy.
+ * Makes the one way out: HTTP/1.1, one kept connection an origin, no redirects, no cookies, and
+ * a proxy only where one is given.
  */
 export function createSender(options: SendOptions): Sender {
   const origins = new Map<string, Origin>()
@@ -46,7 +50,9 @@ export function createSender(options: SendOptions): Sender {
       clientCertificate === undefined ? url.origin : `${url.origin} ${digest(clientCertificate)}`
     const known = origins.get(key)
     if (known !== undefined) return known
-    const origin = url.protocol === 'https:' ? secured(options, clientCertificate) : plain()
+    const through = options.proxy && proxyFor(url, options.proxy)
+    const origin =
+      url.protocol === 'https:' ? secured(options, clientCertificate, through) : plain()
     origins.set(key, origin)
     return origin
   }
@@ -58,7 +64,7 @@ export function createSender(options: SendOptions): Sender {
       try {
         return await exchange(await origin.open(), request, limits)
       } catch (error) {
-        if (!(error instanceof StaleConnection)) throw error
+        if (!(error instanceof StaleConnection)) throw blamed(error, origin.through)
         return exchange(await origin.open(), request, limits)
       }
     },
@@ -72,6 +78,8 @@ export function createSender(options: SendOptions): Sender {
 /** One origin's connection and how it is opened. */
 interface Origin {
   readonly agent: PlainAgent
+  /** The proxy that its connections go through. */
+  readonly through?: URL | undefined
   readonly open: () => Promise<Open>
 }
 
@@ -84,12 +92,18 @@ function plain(): Origin {
   return { agent, open: async () => (options) => requestPlain({ ...options, agent }) }
 }
 
-function secured({ ca, serverName }: SendOptions, certificate: Secret | undefined): Origin {
-  const agent = new TlsAgent(KEPT)
+function secured(
+  { ca, serverName }: SendOptions,
+  certificate: Secret | undefined,
+  through: URL | undefined,
+): Origin {
+  const proxyEnv = through && { HTTPS_PROXY: through.href }
+  const agent = new TlsAgent({ ...KEPT, ...(proxyEnv === undefined ? {} : { proxyEnv }) })
   const shown = certificate?.text()
   let pem: string | undefined
   return {
     agent,
+    through,
     async open() {
       if (Object.keys(agent.freeSockets).length === 0) pem = await ca?.()
       return (options) =>
@@ -109,6 +123,13 @@ function secured({ ca, serverName }: SendOptions, certificate: Secret | undefine
 
 function digest(certificate: Secret): string {
   return createHash('sha256').update(certificate.bytes()).digest('hex')
+}
+
+/** Before there is a tunnel it is the proxy that cannot be reached. */
+function blamed(error: unknown, through: URL | undefined): unknown {
+  if (through === undefined || !(error instanceof SendFailure)) return error
+  const isBefore = ['refused', 'unresolved', 'unroutable', 'proxy'].includes(error.kind)
+  return isBefore ? new SendFailure('proxy', through.host, error) : error
 }
 
 /** The server let go of the kept connection before it answered; a new one is worth a try. */

@@ -523,3 +523,27 @@ test('P6 the access token and a file of a group cannot have one path', async () 
     'environment | CONJUR_AUTHN_TOKEN_FILE | is the file of group db; give one of them another path',
   ])
 })
+
+test.each(['HTTPS_PROXY', 'https_proxy'])(
+  '%s names the proxy, NO_PROXY what goes without',
+  async (name) => {
+    const config = await load({
+      environment: { ...conjur, [name]: 'proxy.example:3128', NO_PROXY: 'a.example, 10.0.0.0/8' },
+    })
+
+    expect(config.conjur.proxy.proxy?.href).toBe('http://proxy.example:3128/')
+    expect(config.conjur.proxy.except).toEqual(['a.example', '10.0.0.0/8'])
+  },
+)
+
+test('P2 P8 a proxy’s password is not repeated, and no annotation names a proxy', async () => {
+  const lines = await problems({
+    environment: { ...conjur, HTTPS_PROXY: 'socks5://user:canary@proxy.example' },
+    annotations: 'conjur.org/https-proxy="http://evil.example"\n',
+  })
+
+  expect(lines).toEqual([
+    'pod annotation | conjur.org/https-proxy | is a trust setting; only the administrator can set it, in the environment',
+    'environment | HTTPS_PROXY | what is set there is neither http nor https',
+  ])
+})

@@ -149,14 +149,14 @@ const table: readonly Broken[] = [
     exit: 5,
   },
   {
-    name: 'a proxy variable that means nothing to us',
+    name: 'a name that only the proxy may know',
     breaks: () => ({
       CONJUR_APPLIANCE_URL: 'https://conjur.invalid',
       HTTPS_PROXY: 'http://proxy.example',
     }),
     step: 'name',
     code: 'CONJUR_UNREACHABLE',
-    says: /HTTPS_PROXY is set, but Conjur is never asked through a proxy/,
+    says: /HTTPS_PROXY is set, and its proxy may know the name; the agent goes through it/,
     exit: 5,
   },
   {
