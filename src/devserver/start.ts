@@ -21,13 +21,13 @@ interface CommandLine {
  */
 export async function start({ flags }: CommandLine): Promise<number> {
   let directory: string | undefined
+  const end = untilSignal()
   keepSmall()
   try {
     const asked = readFlags(flags)
     directory = await mkdtemp(join(tmpdir(), 'conjur-devserver-'))
     const devserver = await startDevserver(await optionsFor(asked))
     for (const fault of asked.faults) devserver.faults.add(fault)
-    const end = untilSignal()
     await announce(devserver, asked, directory)
     await end
     await devserver.close()

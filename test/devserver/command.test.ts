@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync } from 'node:fs'
+import { existsSync, readdirSync, watch } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -122,6 +122,25 @@ describe('conjur-agent devserver', () => {
       "CONJ00048I Authentication Error: CONJ00007E 'nobody' not found",
     )
     expect(code).toBe(0)
+  })
+
+  test('told to stop while it still starts, it ends with 0 and leaves nothing behind (P7)', async () => {
+    await using directory = await temporaryDirectory()
+    const watcher = watch(directory.path)
+    const child = spawn(process.execPath, [main, 'devserver'], {
+      stdio: 'ignore',
+      env: { ...process.env, TMPDIR: directory.path },
+    })
+    const exited = once(child, 'exit')
+    // Its directory is the first sign of life: from then on there is something to leave behind.
+    while (readdirSync(directory.path).length === 0) await once(watcher, 'change')
+    watcher.close()
+    child.kill('SIGTERM')
+
+    const [code] = await exited
+
+    expect(code).toBe(0)
+    expect(readdirSync(directory.path)).toEqual([])
   })
 
   test('plays what it is told to', async () => {
