@@ -9,7 +9,10 @@ import type { NextPass } from './loop.ts'
 /** What the log says of a run: one line a fact, each with a stable code; quiet where nothing changed. */
 export interface Narrator {
   started(config: AgentConfig): void
-  passed(report: Report, next: Pick<NextPass, 'retry'>): void
+  passed(
+    report: Report,
+    next: Pick<NextPass, 'retry'> & { readonly kept: ReadonlyMap<string, AgentError> },
+  ): void
   identityRetry(reason: IdentityError, waitMs: number): void
   reloaded(reloaded: Reloaded): void
 }
@@ -34,7 +37,7 @@ export function narrator(log: Logger): Narrator {
         'starting',
       )
     },
-    passed(report, { retry }) {
+    passed(report, { retry, kept }) {
       const level = report.loggedIn && !told.has('login') ? 'info' : 'debug'
       if (report.loggedIn) {
         const lifeSeconds = Math.round((report.memory.held?.token.lifetimeMs ?? 0) / 1000)
@@ -52,7 +55,7 @@ export function narrator(log: Logger): Narrator {
         log.info({ code: 'PUBLISHED', outputs: files.map((file) => facts(file)) }, 'published')
       }
       for (const output of report.published) {
-        tellState(log, told, output)
+        tellState(log, told, { ...output, error: output.error ?? kept.get(output.name) })
         tellNotes(log, told, output)
       }
       for (const error of report.outputErrors) log.error(factsOf(error), error.message)
@@ -72,20 +75,23 @@ export function narrator(log: Logger): Narrator {
   }
 }
 
-function tellState(log: Logger, told: Map<string, string>, output: Published): void {
-  const before = told.get(output.name)
-  told.set(output.name, output.state)
-  if (before === output.state) return
-  if (output.state === 'kept') {
+/** An output, and why it is not as Conjur has it, if it is not. */
+type Told = Omit<Published, 'error'> & { readonly error: AgentError | undefined }
+
+function tellState(log: Logger, told: Map<string, string>, { name, state, error }: Told): void {
+  const now = error === undefined ? state : error.code
+  const before = told.get(name)
+  told.set(name, now)
+  if (before === now) return
+  if (state === 'missing') {
     log.warn(
-      { code: 'OUTPUT_KEPT', output: output.name },
-      'kept as it was: not every value was to be had',
-    )
-  } else if (output.state === 'missing') {
-    log.warn(
-      { code: 'OUTPUT_WAITING', output: output.name },
+      { code: 'OUTPUT_WAITING', output: name },
       'not written yet: a required value is missing',
     )
+  } else if (error !== undefined) {
+    log.warn({ ...factsOf(error), output: name }, `${name} is kept as it was: ${error.message}`)
+  } else if (state === 'kept') {
+    log.warn({ code: 'OUTPUT_KEPT', output: name }, 'kept as it was: not every value was to be had')
   }
 }
 

@@ -20,6 +20,7 @@ import { createMeasures } from './measures.ts'
 import { narrator } from './narrate.ts'
 import { tellPlaces } from './places.ts'
 import { firstStatus, nextStatus } from './status.ts'
+import { keptOf } from './verdict.ts'
 
 /** Everyone who is told what the agent does: log, metrics, status document, status server. */
 export interface Observer {
@@ -53,6 +54,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
   let isVolumeSeen = false
+  const whyKept = keptOf(config)
   tell.started(config)
   tellPlaces(config, log)
   return {
@@ -61,8 +63,9 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
         isVolumeSeen = true
         warnOfDisk(config, log)
       }
-      status = nextStatus(status, { report, next, clock, staleAfterMs })
-      tell.passed(report, next)
+      const kept = whyKept(report)
+      status = nextStatus(status, { report, next, clock, staleAfterMs, kept })
+      tell.passed(report, { ...next, kept })
       const { held } = report.memory
       measures.passed(report, {
         refreshIntervalMs: config.refreshIntervalMs,

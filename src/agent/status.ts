@@ -42,6 +42,8 @@ export interface OutputStatus {
 interface Failure {
   readonly code: string
   readonly message: string
+  /** The variable that it is about, if it is about one. */
+  readonly variable?: string
 }
 
 /** The document before the first pass. */
@@ -63,17 +65,19 @@ interface StatusFacts {
   readonly clock: Clock
   /** How old an output may be, in milliseconds. */
   readonly staleAfterMs?: (output: string) => number | undefined
+  /** Outputs that were kept as they were, and why. */
+  readonly kept?: ReadonlyMap<string, AgentError>
 }
 
 /** The document after one more pass. */
 export function nextStatus(
   before: StatusDocument,
-  { report, next, clock, staleAfterMs = () => undefined }: StatusFacts,
+  { report, next, clock, staleAfterMs = () => undefined, kept = new Map() }: StatusFacts,
 ): StatusDocument {
   const now = clock.now()
   const { held } = report.memory
   const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
-  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs })
+  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs, kept })
   const failure = next.retry?.error
   const reasons = [
     ...(leftMs > 0 ? [] : ['there is no access token that is not expired']),
@@ -120,19 +124,21 @@ interface Passed {
   readonly next: NextPass
   readonly now: number
   readonly staleAfterMs: (output: string) => number | undefined
+  readonly kept: ReadonlyMap<string, AgentError>
 }
 
 function nextOutputs(
   before: readonly OutputStatus[],
-  { report, next, now, staleAfterMs }: Passed,
+  { report, next, now, staleAfterMs, kept }: Passed,
 ): readonly OutputStatus[] {
   const known = new Map(before.map((output) => [output.name, output]))
   const published = new Set<string>()
-  for (const { name, kind, values, state, error } of report.published) {
+  for (const { name, kind, values, state, error: own } of report.published) {
+    const error = own ?? kept.get(name)
     published.add(name)
     const changed = state === 'written' || state === 'removed'
     const changedAt = changed ? instant(now) : known.get(name)?.changedAt
-    const isFresh = state === 'written' || state === 'same'
+    const isFresh = (state === 'written' || state === 'same') && error === undefined
     const staleMs = staleAfterMs(name)
     const staleAt =
       isFresh && staleMs !== undefined ? instant(now + staleMs) : known.get(name)?.staleAt
@@ -141,7 +147,7 @@ function nextOutputs(
       name,
       kind,
       values,
-      state: isFresh ? 'fresh' : state,
+      state: isFresh ? 'fresh' : state === 'missing' || state === 'removed' ? state : 'kept',
       ...(changedAt === undefined ? {} : { changedAt }),
       checkedAt: instant(now),
       ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
@@ -159,8 +165,9 @@ function nextOutputs(
   )
 }
 
-function failureOf({ code, message }: AgentError): Failure {
-  return { code, message }
+function failureOf({ code, message, facts }: AgentError): Failure {
+  const { variable } = facts
+  return { code, message, ...(typeof variable === 'string' ? { variable } : {}) }
 }
 
 function instant(ms: number): string {

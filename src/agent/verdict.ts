@@ -1,6 +1,40 @@
 import type { Outcome } from '../conjur/retrieve.ts'
 import { ConjurError, type AgentError } from '../core/errors.ts'
+import { plainPath, type SecretGroup } from '../outputs/secret-group.ts'
 import type { Report } from './cycle.ts'
+
+/** Groups as this file looks at them. */
+interface Grouped {
+  readonly groups: readonly SecretGroup[]
+  readonly conjur: { readonly login: string | undefined }
+}
+
+/**
+ * The outputs that hold a value which Conjur did not confirm in this pass, and why it did not: they
+ * are kept as they were (P4).
+ */
+export function keptOf({
+  groups,
+  conjur,
+}: Grouped): (report: Report) => ReadonlyMap<string, AgentError> {
+  const who = conjur.login ?? 'this host'
+  return ({ outcomes, memory, published }) => {
+    const kept = new Map<string, AgentError>()
+    const isKept = new Set(published.flatMap(({ name, state }) => (state === 'kept' ? [name] : [])))
+    for (const group of groups) {
+      for (const { alias, variableId } of group.entries) {
+        const path = group.format === 'plain' ? plainPath(group, alias) : group.path
+        const outcome = outcomes.get(variableId)
+        if (outcome === undefined || kept.has(path)) continue
+        const error = errorOf(outcome, { group: group.name, variableId, who })
+        if (error !== undefined && (memory.values.has(variableId) || isKept.has(path))) {
+          kept.set(path, error)
+        }
+      }
+    }
+    return kept
+  }
+}
 
 /** What the verdict needs to know of a configuration. */
 interface Asking {

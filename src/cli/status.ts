@@ -169,7 +169,10 @@ function table(view: View, { symbols, now }: { symbols: Symbols; now: number }):
 }
 
 function failureOf(value: unknown): string | undefined {
-  return isRecord(value) ? `${textOf(value['code'])}: ${textOf(value['message'])}` : undefined
+  if (!isRecord(value)) return undefined
+  const variable = textOf(value['variable'])
+  const what = variable === '' ? `: ${textOf(value['message'])}` : ` on ${variable}`
+  return textOf(value['code']) + what
 }
 
 function textOf(value: unknown): string {

@@ -120,3 +120,23 @@ test('an output that is older than it may be ends readiness, until Conjur was lo
     reasons: ['db.json is older than it may be'],
   })
 })
+
+test('P4 an output whose variable Conjur refuses is shown as kept, with the variable', () => {
+  const refused = new ConjurError('CONJUR_FORBIDDEN', 'no', {
+    hint: 'h',
+    facts: { variable: 'a/b' },
+  })
+  const next = { retry: undefined, valuesInMs: 300_000, renewalInMs: 360_000 }
+  const published = [{ name: 'db.json', kind: 'json', values: 2, state: 'same' }] as const
+
+  const status = nextStatus(first, {
+    report: report({ published }),
+    next,
+    clock: agentClock(clock),
+    kept: new Map([['db.json', refused]]),
+  })
+
+  expect(status.outputs).toMatchObject([
+    { state: 'kept', error: { code: 'CONJUR_FORBIDDEN', variable: 'a/b' } },
+  ])
+})

@@ -180,6 +180,8 @@ test('P4 a variable that is withdrawn goes after the second answer, the other fi
   })
   await revoke('api-key')
 
+  const kept = await agent.line(({ output }) => output === 'key.json')
+  expect(kept).toMatchObject({ code: 'CONJUR_NOT_FOUND', variable: 'apps/api-key' })
   await eventually(() => expect(existsSync(join(bench.secrets, 'key.json'))).toBe(false))
 
   expect(db().password).toBe(`${CANARY}-password`)
