@@ -50,6 +50,8 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
 
 // Whatever goes wrong outside the wing's own promise: Node would print it with all it carries (P2).
 process.on('uncaughtException', fail)
+// Who reads the log may leave; the secrets are kept fresh all the same (P3).
+process.stderr.on('error', () => undefined)
 
 // Not awaited: the build makes CommonJS of this, which Node loads in half the time.
 main().then(leave, fail)

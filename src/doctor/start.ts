@@ -28,6 +28,7 @@ export async function start(invocation: Invocation): Promise<number> {
   let signalNumber = 0
   const onSignal = (number: number) => () => {
     signalNumber = number
+    process.exitCode = 128 + number
     stop.abort(new Error('asked to end'))
     // A source that does not listen must not keep a process that was told to go (P7).
     setTimeout(() => process.exit(128 + number), 500).unref()

@@ -1,7 +1,8 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { open } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, expect, test } from 'vitest'
+import { afterEach, expect, test, vi } from 'vitest'
 import { startAgent } from '../support/agent-process.ts'
 import { CANARY, workbench, type Workbench } from '../support/workbench.ts'
 
@@ -61,4 +62,26 @@ test('P2 a defect outside every promise ends the program with 1 and tells nothin
   expect(code).toBe(1)
   expect(agent.output()).toContain('INTERNAL: this is a defect of conjur-agent (Error)\nhint: ')
   expect(agent.output()).not.toContain(CANARY)
+})
+
+test('P3 an agent whose log nobody reads any more keeps its files fresh', async () => {
+  bench = await workbench()
+  const main = join(import.meta.dirname, '../../dist/main.js')
+  const agent = spawn(process.execPath, [main, 'sidecar'], {
+    env: { ...bench.environment, LOG_LEVEL: 'debug', CONJUR_SECRETS_REFRESH_INTERVAL: '1s' },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  const ended = once(agent, 'exit')
+  await once(agent.stderr, 'data')
+  agent.stderr.destroy()
+
+  for (const value of ['one', 'two', 'three']) {
+    bench.conjur.setValue('apps/db-password', value)
+    const published = async (): Promise<void> =>
+      expect(await bench.read('db.json')).toContain(value)
+    await vi.waitFor(published, { timeout: 10_000 })
+  }
+
+  agent.kill('SIGTERM')
+  expect(await ended).toEqual([0, null])
 })
