@@ -226,7 +226,7 @@ test.each(trips)('$name: what policy prints lets the very token in', async (trip
   const { said, refusals } = await loginWith(plan, environment)
   await Promise.all(issuers.splice(0).map((issuer) => issuer[Symbol.asyncDispose]()))
 
-  expect(refusals).toEqual([])
+  expect(refusals.filter((line) => !line.startsWith('200 '))).toEqual([])
   expect(said).toContain(`login: ${trip.login}, access token for 8 min`)
   expect(said).toContain('variables: 3 readable')
   expect(plan.policy.annotations).toEqual(trip.annotations)
