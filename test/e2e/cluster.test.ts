@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -25,12 +25,12 @@ const run = mkdtempSync(join(tmpdir(), 'conjur-agent-cluster-'))
 const HOST = '10.98.0.1'
 const PORT = 18_900
 const ADMIN_KEY = '3ahcddy39rcxzh3ggac4cwk3j2r8pqwdg33059y835ys2rh2kzs2a'
+const archives = ['pause.tar', 'agent.tar'].map((name) => join(run, name))
 let cluster: Kubernetes
 let conjur: Program
 let ca = ''
 
 beforeAll(async () => {
-  const archives = ['pause.tar', 'agent.tar'].map((name) => join(run, name))
   const [pause = '', agent = ''] = archives
   await testbed('image.sh', ['base'], run)
   await testbed('image.sh', ['pause', pause], run)
@@ -59,6 +59,8 @@ beforeAll(async () => {
 afterAll(async () => {
   await conjur?.stop()
   await testbed('cluster.sh', ['down'], run)
+  // The logs stay for whoever looks into a failure; images are large.
+  for (const archive of archives) rmSync(archive, { force: true })
 }, 60_000)
 
 function values(changes: object = {}): object {
