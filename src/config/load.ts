@@ -144,6 +144,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const mode = asked ?? (hasValues ? 'init' : 'sidecar')
   const replica = mode === 'standalone' ? readReplica(take, problems) : undefined
   take(settings.idle)
+  take(settings.annotationsFile)
   const tokenPath = take(settings.authnTokenFile)
   problems.push(...coveredToken(tokenPath, { found, groups: read.groups, secretsDirectory }))
   const refresh = readRefresh(take, { mode, found, problems })

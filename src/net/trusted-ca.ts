@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { ConfigError } from '../core/errors.ts'
 
@@ -10,8 +11,11 @@ export async function readCa(ca: TrustedCa): Promise<string | undefined> {
   if ('pem' in ca) return ca.pem
   try {
     const pem = await readFile(ca.file, 'utf8')
-    if (pem.includes('-----BEGIN CERTIFICATE-----')) return pem
-    throw new Error('it holds no PEM certificate')
+    const blocks = pem.match(BLOCK) ?? []
+    if (blocks.length === 0) throw new Error('it holds no PEM certificate')
+    // TLS would pass over what it cannot read, and then trust nobody without saying why.
+    for (const block of blocks) if (!isCertificate(block)) throw new Error('it holds a broken one')
+    return pem
   } catch (error) {
     const why = error instanceof Error ? error.message : 'it cannot be read'
     throw new ConfigError('CONFIG_UNREADABLE', `CONJUR_CERT_FILE ${ca.file}: ${why}`, {
@@ -20,5 +24,15 @@ export async function readCa(ca: TrustedCa): Promise<string | undefined> {
       facts: { file: ca.file },
       cause: error,
     })
+  }
+}
+
+const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g
+
+function isCertificate(block: string): boolean {
+  try {
+    return new X509Certificate(block).raw.length > 0
+  } catch {
+    return false
   }
 }
