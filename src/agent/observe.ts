@@ -29,7 +29,7 @@ export interface Observer {
   reloaded(reloaded: Reloaded): void
   /** The same Send, its requests counted and timed under a name. */
   measured(operation: string, send: Send): Send
-  /** Opens the status server; a port that cannot be had is a warning. `refresh` is what POST /refresh does. */
+  /** Opens the ports that are asked for; one that cannot be had is a warning. `refresh` is what POST /refresh does. */
   listen(refresh: () => void): Promise<void>
   close(): Promise<void>
 }
@@ -46,7 +46,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   const measures = createMeasures({ version, mode: config.mode })
   let status = firstStatus(config.mode, clock.now())
   const incumbent = statusFiles(config.statusDirectory)
-  let server: { close(): Promise<void> } | undefined
+  const servers: Closable[] = []
   const ages = new Map(
     config.groups.flatMap((group) =>
       groupPaths(group).map((path) => [path, group.staleAfterMs] as const),
@@ -94,25 +94,40 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
       return observed(send, request, done)
     },
     async listen(refresh) {
-      if (config.statusListen === 'off') return
-      try {
-        const { serveStatus } = await import('../telemetry/status-server.ts')
-        server = await serveStatus(config.statusListen, {
+      const { statusListen, metricsListen } = config
+      if (statusListen === 'off' && metricsListen === 'off') return
+      const { serveMetrics, serveStatus } = await import('../telemetry/status-server.ts')
+      const text = (): string => measures.text()
+      if (statusListen !== 'off') {
+        const sources = {
           live: () => liveness(status, clock.now()),
           ready: () => readiness(status, clock.now()),
           status: () => status,
-          metrics: () => measures.text(),
+          metrics: text,
           refresh,
-        })
-      } catch (error) {
-        const why = error instanceof Error ? error.message : 'the port cannot be had'
-        log.warn({ code: 'STATUS_PORT', why }, 'no status server; the status document goes on')
+        }
+        await open(() => serveStatus(statusListen, sources))
       }
+      if (metricsListen !== 'off') await open(() => serveMetrics(metricsListen, text))
     },
     async close() {
-      await server?.close()
+      await Promise.all(servers.map((server) => server.close()))
     },
   }
+
+  /** A port that cannot be had is a warning, never an end. */
+  async function open(serve: () => Promise<Closable>): Promise<void> {
+    try {
+      servers.push(await serve())
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'the port cannot be had'
+      log.warn({ code: 'STATUS_PORT', why }, 'not served there; the status document goes on')
+    }
+  }
+}
+
+interface Closable {
+  readonly close: () => Promise<void>
 }
 
 /** Whether a pass left everything published that was asked for. */

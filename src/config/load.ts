@@ -27,6 +27,8 @@ export interface ConjurConfig {
   readonly renewAfterMs: number | undefined
 }
 
+type Listen = { readonly host: string; readonly port: number } | 'off'
+
 /** Everything the agent was told, checked and frozen. Times are milliseconds. */
 export interface AgentConfig {
   readonly mode: 'init' | 'application' | 'sidecar' | 'standalone'
@@ -58,7 +60,8 @@ export interface AgentConfig {
   readonly retry: { readonly countLimit: number; readonly intervalMs: number }
   readonly removeDeleted: boolean
   readonly statusDirectory: string
-  readonly statusListen: { readonly host: string; readonly port: number } | 'off'
+  readonly statusListen: Listen
+  readonly metricsListen: Listen
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** What the log says once about this configuration. */
   readonly notes: readonly Note[]
@@ -175,6 +178,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     removeDeleted: take(settings.removeDeletedSecretsEnabled),
     statusDirectory: take(settings.statusDirectory),
     statusListen: take(settings.statusListen),
+    metricsListen: take(settings.metricsListen),
     logLevel: debug === true ? ('debug' as const) : logLevel,
     counts: countOrigins(found),
   }

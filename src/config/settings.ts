@@ -426,6 +426,13 @@ export const settings = {
     help: 'Where a sidecar serves /livez, /readyz, /metrics and /status; off: nowhere.',
     parse: listenAddress,
   }),
+  metricsListen: setting({
+    env: 'CONJUR_METRICS_LISTEN',
+    default: 'off',
+    example: '0.0.0.0:9464',
+    help: 'Where /metrics alone is served, for Prometheus; off: nowhere but on the status port.',
+    parse: listenAddress,
+  }),
   // Directories
   annotationsFile: setting({
     env: 'CONJUR_ANNOTATIONS_FILE',

@@ -1,4 +1,9 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import {
+  createServer,
+  type IncomingMessage,
+  type RequestListener,
+  type ServerResponse,
+} from 'node:http'
 import { METRICS_CONTENT_TYPE } from './metrics.ts'
 
 /** What a status server can tell; each is asked at each request. */
@@ -28,11 +33,26 @@ export interface StatusServer {
  * Serves /livez, /readyz, /status and /metrics, and takes POST /refresh, without authentication:
  * hence loopback by default, and never a value. Rejects where the port cannot be had.
  */
-export async function serveStatus(
-  at: { readonly host: string; readonly port: number },
-  sources: StatusSources,
-): Promise<StatusServer> {
-  const server = createServer((request, response) => answer(request, response, sources))
+export function serveStatus(at: Address, sources: StatusSources): Promise<StatusServer> {
+  return serve(at, (request, response) => answer(request, response, sources))
+}
+
+/** Serves /metrics and nothing else, for a port that other machines may reach. */
+export function serveMetrics(at: Address, text: () => string): Promise<StatusServer> {
+  return serve(at, (request, response) => {
+    const path = (request.url ?? '').split('?', 1)[0]
+    if (path === '/metrics' && request.method === 'GET') metrics(response, text())
+    else json(response, 404, { error: 'there is GET /metrics alone' })
+  })
+}
+
+interface Address {
+  readonly host: string
+  readonly port: number
+}
+
+async function serve(at: Address, listener: RequestListener): Promise<StatusServer> {
+  const server = createServer(listener)
   server.headersTimeout = 5000
   server.requestTimeout = 5000
   server.maxHeadersCount = 50
@@ -72,11 +92,14 @@ function answer(request: IncomingMessage, response: ServerResponse, sources: Sta
     case '/status':
       return json(response, 200, sources.status())
     case '/metrics':
-      response.writeHead(200, { 'content-type': METRICS_CONTENT_TYPE }).end(sources.metrics())
-      return
+      return metrics(response, sources.metrics())
     default:
       json(response, 404, { error: 'there are /livez, /readyz, /status and /metrics' })
   }
+}
+
+function metrics(response: ServerResponse, text: string): void {
+  response.writeHead(200, { 'content-type': METRICS_CONTENT_TYPE }).end(text)
 }
 
 function condition(response: ServerResponse, { ok, reasons }: Condition): void {

@@ -285,24 +285,32 @@ test('the status document tells what is fresh, and healthcheck and status read i
   await stop(agent)
 })
 
-test('the status server answers on loopback and takes a refresh', async () => {
-  bench = await workbench()
+/** A port that was free a moment ago. */
+async function freePort(): Promise<number> {
   const free = createServer().listen(0, '127.0.0.1')
   await once(free, 'listening')
   const address = free.address()
-  const port = typeof address === 'object' && address !== null ? address.port : 0
   free.close()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+test('the status server answers on loopback and takes a refresh; the metrics port serves metrics alone', async () => {
+  bench = await workbench()
+  const [port, metricsPort] = [await freePort(), await freePort()]
   const agent = await published({
     CONJUR_STATUS_LISTEN: `127.0.0.1:${port}`,
+    CONJUR_METRICS_LISTEN: `127.0.0.1:${metricsPort}`,
     CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
   })
-  const at = (path: string): string => `http://127.0.0.1:${port}${path}`
+  const at = (path: string, on = port): string => `http://127.0.0.1:${on}${path}`
 
-  expect((await fetch(at('/readyz'))).status).toBe(200)
+  await vi.waitFor(async () => expect((await fetch(at('/readyz'))).status).toBe(200))
   expect((await fetch(at('/livez'))).status).toBe(200)
-  expect(await (await fetch(at('/metrics'))).text()).toContain(
-    'conjur_agent_refresh_total{result="ok"} 1\n',
-  )
+  for (const on of [port, metricsPort]) {
+    const metrics = await (await fetch(at('/metrics', on))).text()
+    expect(metrics).toContain('conjur_agent_refresh_total{result="ok"} 1\n')
+  }
+  expect((await fetch(at('/status', metricsPort))).status).toBe(404)
   bench.conjur.setValue('apps/db-password', 'rotated')
   expect((await fetch(at('/refresh'), { method: 'POST' })).status).toBe(202)
   await eventually(() => expect(db().password).toBe('rotated'))
