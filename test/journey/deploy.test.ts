@@ -190,6 +190,7 @@ async function surroundings(recipe: Recipe): Promise<Place> {
       : {}),
   }
   const started: AgentProcess[] = []
+  const over = new AbortController()
   return {
     directory,
     secrets,
@@ -206,10 +207,12 @@ async function surroundings(recipe: Recipe): Promise<Place> {
       const command = wait
         .replaceAll(/\/conjur\/status|\/run\/conjur-agent\/status/g, status)
         .replace(/exec \S+$/, `exec cat ${secrets}/db.json`)
-      return run(command, { CONJUR_STATUS_DIRECTORY: status })
+      return run(command, { CONJUR_STATUS_DIRECTORY: status }, over.signal)
     },
-    sourced: () => run(`. ${secrets}/ci.bash; printf '%s' "$DB_PASSWORD $DB_USER"`, {}),
+    sourced: () =>
+      run(`. ${secrets}/ci.bash; printf '%s' "$DB_PASSWORD $DB_USER"`, {}, over.signal),
     async [Symbol.asyncDispose]() {
+      over.abort()
       for (const agent of started) agent.kill('SIGKILL')
       await Promise.all(started.map(({ ended }) => ended))
       await Promise.all([conjur.close(), issuing.server.close(), platform.close()])
@@ -231,11 +234,16 @@ function waitOf(file: string): string | undefined {
   return /'((?:i=0; )?until [^']+; exec \S+)'/.exec(deployText(file))?.[1]
 }
 
-async function run(script: string, environment: Record<string, string>): Promise<string> {
+async function run(
+  script: string,
+  environment: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<string> {
   const shell = spawn('sh', ['-c', script], {
     env: { PATH: '/usr/bin:/bin', ...environment },
     stdio: ['ignore', 'pipe', 'inherit'],
   })
+  signal.addEventListener('abort', () => shell.kill())
   let out = ''
   shell.stdout.setEncoding('utf8').on('data', (text: string) => {
     out += text
