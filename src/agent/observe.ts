@@ -10,7 +10,6 @@ import { Secret } from '../core/secret.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
-import { volumeFacts } from '../outputs/volume-facts.ts'
 import { remove, writeNewFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
@@ -53,16 +52,11 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
     ),
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
-  let isVolumeSeen = false
   const whyKept = keptOf(config)
   tell.started(config)
   tellPlaces(config, log)
   return {
     passed(report, next) {
-      if (!isVolumeSeen && report.published.some(({ kind }) => kind !== 'token')) {
-        isVolumeSeen = true
-        warnOfDisk(config, log)
-      }
       const kept = whyKept(report)
       status = nextStatus(status, { report, next, clock, staleAfterMs, kept })
       tell.passed(report, { ...next, kept })
@@ -135,14 +129,6 @@ function isProvided({ error, outputErrors, published }: Report): boolean {
   const files = published.filter(({ kind }) => kind !== 'token')
   const isWhole = files.every((file) => file.state !== 'missing' && file.error === undefined)
   return error === undefined && outputErrors.length === 0 && files.length > 0 && isWhole
-}
-
-/** `requireTmpfs: warn`: secrets go to a disk, and somebody should know. */
-function warnOfDisk({ requireTmpfs, groups, secretsDirectory }: AgentConfig, log: Logger): void {
-  if (requireTmpfs !== 'warn' || groups.length === 0) return
-  if (volumeFacts(secretsDirectory).fileSystem !== 'other') return
-  const hint = `mount an emptyDir with medium: Memory at ${secretsDirectory}, or set CONJUR_REQUIRE_TMPFS=false`
-  log.warn({ code: 'OUTPUT_NOT_TMPFS', hint }, `${secretsDirectory} is not in memory`)
 }
 
 /** Keeps the incumbent's status files; where they cannot be written the secrets go on. */
