@@ -21,6 +21,17 @@ resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2023-01-31' 
   name: identityName
 }
 
+var settings = [
+  { name: 'CONJUR_APPLIANCE_URL', value: applianceUrl }
+  { name: 'CONJUR_ACCOUNT', value: account }
+  { name: 'CONJUR_AUTHENTICATOR', value: authenticator }
+  { name: 'CONJUR_AUTHN_LOGIN', value: login }
+  { name: 'CONJUR_REQUIRE_TMPFS', value: 'warn' }
+  { name: 'CONJUR_SECRETS__DB', value: '- apps/web/db-password\n- apps/web/db-user' }
+  { name: 'CONJUR_SECRET_FILE_FORMAT__DB', value: 'json' }
+]
+var selector = identityName == '' ? [] : [{ name: 'CONJUR_AUTHN_AZURE_CLIENT_ID', value: identity.properties.clientId }]
+
 resource group 'Microsoft.ContainerInstance/containerGroups@2023-05-01' = {
   name: 'web'
   location: location
@@ -54,16 +65,7 @@ resource group 'Microsoft.ContainerInstance/containerGroups@2023-05-01' = {
           image: '${registry}/conjur-agent:0.1.0'
           command: ['conjur-agent', 'sidecar']
           resources: { requests: { cpu: json('0.1'), memoryInGB: json('0.2') } }
-          environmentVariables: [
-            { name: 'CONJUR_APPLIANCE_URL', value: applianceUrl }
-            { name: 'CONJUR_ACCOUNT', value: account }
-            { name: 'CONJUR_AUTHENTICATOR', value: authenticator }
-            { name: 'CONJUR_AUTHN_LOGIN', value: login }
-            { name: 'CONJUR_AUTHN_AZURE_CLIENT_ID', value: identityName == '' ? '' : identity.properties.clientId }
-            { name: 'CONJUR_REQUIRE_TMPFS', value: 'warn' }
-            { name: 'CONJUR_SECRETS__DB', value: '- apps/web/db-password\n- apps/web/db-user' }
-            { name: 'CONJUR_SECRET_FILE_FORMAT__DB', value: 'json' }
-          ]
+          environmentVariables: concat(settings, selector)
           volumeMounts: [
             { name: 'conjur-secrets', mountPath: '/conjur/secrets' }
             { name: 'conjur-token', mountPath: '/run/conjur' }

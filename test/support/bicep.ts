@@ -66,7 +66,7 @@ interface Cursor {
 
 type Used = { name: string; at: number }[]
 
-const FUNCTIONS = new Set(['resourceGroup', 'json', 'true', 'false', 'null'])
+const FUNCTIONS = new Set(['resourceGroup', 'json', 'concat', 'true', 'false', 'null'])
 
 function value(cursor: Cursor, used: Used): unknown {
   switch (cursor.text[cursor.at]) {

@@ -38,6 +38,8 @@ export function recipes(): readonly Recipe[] {
   const dockerfile = image('functions/Dockerfile')
   const ofExec = image('exec/Dockerfile')
   const exec = container('azure-container-instances-exec.yaml')
+  const group = container('azure-container-instances.bicep')
+  const { CONJUR_AUTHN_AZURE_CLIENT_ID: _, ...withoutSelector } = group.environment
   return [
     { ...container('azure-container-instances.yaml'), platform: 'imds', identity: 'user' },
     {
@@ -48,7 +50,8 @@ export function recipes(): readonly Recipe[] {
     { ...container('azure-container-instances-job.yaml'), platform: 'imds', identity: 'user' },
     { ...exec, platform: 'imds', identity: 'user' },
     { ...exec, ...ofExec, platform: 'imds', identity: 'user' },
-    { ...container('azure-container-instances.bicep'), platform: 'imds', identity: 'user' },
+    { ...group, platform: 'imds', identity: 'user' },
+    { ...group, environment: withoutSelector, platform: 'imds', identity: 'system' },
     { ...container('azure-container-apps.yaml'), platform: 'app-service', identity: 'user' },
     { ...container('azure-container-apps.bicep'), platform: 'app-service', identity: 'user' },
     { ...container('functions/container-app.bicep'), platform: 'app-service', identity: 'user' },
@@ -74,9 +77,19 @@ function container(file: string): Block {
     file,
     image: String(found['image']),
     argv: command[0] === 'conjur-agent' ? command.slice(1) : command,
-    environment: resolved(file, pairs(block)),
+    environment: resolved(file, pairs(joined(file, block))),
     ...(isFields(healthcheck) ? { healthcheck: list(healthcheck['test']).map(String) } : {}),
   }
+}
+
+/** Bicep's `concat(a, b)`: a list, and another that is there where a user-assigned identity is named. */
+function joined(file: string, block: unknown): unknown {
+  const [, first = '', second = ''] = /^\$\{concat\((\w+), (\w+)\)\}$/.exec(String(block)) ?? []
+  if (first === '') return block
+  const { variables } = parseBicep(deployText(file))
+  const [, name, value] =
+    / \? \[\] : \[\{ name: '(\w+)', value: ([\w.]+) \}\]/.exec(String(variables.get(second))) ?? []
+  return [...list(variables.get(first)), { name, value: `\${${String(value)}}` }]
 }
 
 /** App Service: the app's settings, and no start command. */
