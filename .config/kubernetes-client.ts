@@ -13,12 +13,6 @@ export function trimKubernetesClient(): Plugin {
   const types = new Set<string>()
   return {
     name: 'trim-kubernetes-client',
-    resolveId: {
-      filter: { id: /^undici$/ },
-      handler: (_id, importer = '') =>
-        importer.includes('/@kubernetes/client-node/') ? '\0undici-in-part' : null,
-    },
-    load: { filter: { id: /^\0undici-in-part$/ }, handler: () => UNDICI },
     buildStart() {
       for (const api of APIS) reach(typesIn(keepCalled(read(`apis/${api}.js`), mentioned)), types)
     },
@@ -32,13 +26,6 @@ export function trimKubernetesClient(): Plugin {
     },
   }
 }
-
-/** What the client uses of undici, whose root brings its mocks, caches and web sockets along. */
-const UNDICI = `
-export { default as Agent } from 'undici/lib/dispatcher/agent.js'
-export { default as ProxyAgent } from 'undici/lib/dispatcher/proxy-agent.js'
-export { fetch } from 'undici/lib/web/fetch/index.js'
-`
 
 const APIS: readonly string[] = ['CoreV1Api', 'CoordinationV1Api', 'AdmissionregistrationV1Api']
 

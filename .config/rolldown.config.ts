@@ -19,6 +19,22 @@ const leaveOut: Plugin = {
   load: (id) => (id === '\0left-out' ? 'module.exports = class {}' : null),
 }
 
+/** What is used of undici, by us and by the Kubernetes client; its root brings mocks, caches and web sockets along. */
+const UNDICI = `
+import Dispatcher from 'undici/lib/dispatcher/dispatcher.js'
+import api from 'undici/lib/api/index.js'
+Object.assign(Dispatcher.prototype, api)
+export { default as Agent } from 'undici/lib/dispatcher/agent.js'
+export { default as ProxyAgent } from 'undici/lib/dispatcher/proxy-agent.js'
+export { fetch } from 'undici/lib/web/fetch/index.js'
+`
+
+const undiciInPart: Plugin = {
+  name: 'undici-in-part',
+  resolveId: (source) => (source === 'undici' ? '\0undici-in-part' : null),
+  load: (id) => (id === '\0undici-in-part' ? UNDICI : null),
+}
+
 /** The package is ESM, what is built is CommonJS: a pod waits for it to load. */
 const asCommonJs: Plugin = {
   name: 'as-commonjs',
@@ -35,7 +51,7 @@ export default defineConfig({
   treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
   // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
   external: ['fsevents'],
-  plugins: [leaveOut, trimKubernetesClient(), asCommonJs],
+  plugins: [leaveOut, undiciInPart, trimKubernetesClient(), asCommonJs],
   output: {
     dir: 'dist',
     format: 'cjs',
