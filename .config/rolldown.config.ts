@@ -5,18 +5,25 @@ import { trimKubernetesClient } from './kubernetes-client.ts'
 const UNUSED: readonly { readonly from: RegExp; readonly wanted: RegExp }[] = [
   // Lines are written by us, not by pino's worker threads, which cost milliseconds to get ready.
   { from: /\/pino\//, wanted: /^\.\/(lib\/)?transport$|^sonic-boom$/ },
+  // SOCKS proxies of a kubeconfig, and its plugins for clouds that Kubernetes itself dropped in 1.26.
+  { from: /\/client-node\//, wanted: /^socks(-proxy-agent)?$|^jsonpath-plus$/ },
   // An experimental parser, and the usual one for processors without SIMD: x64 and arm64 have it.
   { from: /\/undici\//, wanted: /\/milo\/(no-)?simd\.js$|\/llhttp-wasm\.js$/ },
 ]
 
-/** Puts an empty class where a package asks for what is never used of it. */
+const LEFT_OUT = `
+module.exports = class { constructor() { throw new Error('this is left out of conjur-agent') } }
+module.exports.JSONPath = module.exports.SocksClient = module.exports.SocksProxyAgent = module.exports
+`
+
+/** Puts a class that refuses to be made where a package asks for what is never used of it. */
 const leaveOut: Plugin = {
   name: 'leave-out',
   resolveId(source, importer = '') {
     const found = UNUSED.find(({ from, wanted }) => from.test(importer) && wanted.test(source))
     return found === undefined ? null : '\0left-out'
   },
-  load: (id) => (id === '\0left-out' ? 'module.exports = class {}' : null),
+  load: (id) => (id === '\0left-out' ? LEFT_OUT : null),
 }
 
 /** What is used of undici, by us and by the Kubernetes client; its root brings mocks, caches and web sockets along. */
@@ -29,10 +36,18 @@ export { default as ProxyAgent } from 'undici/lib/dispatcher/proxy-agent.js'
 export { fetch } from 'undici/lib/web/fetch/index.js'
 `
 
-const undiciInPart: Plugin = {
-  name: 'undici-in-part',
-  resolveId: (source) => (source === 'undici' ? '\0undici-in-part' : null),
-  load: (id) => (id === '\0undici-in-part' ? UNDICI : null),
+/** The Kubernetes client reads its kubeconfig with the YAML parser that we have anyway. */
+const YAML = `export { parse as load, parseAllDocuments as loadAll, stringify as dump } from 'yaml'`
+
+const IN_PART: ReadonlyMap<string, string> = new Map([
+  ['undici', UNDICI],
+  ['js-yaml', YAML],
+])
+
+const inPart: Plugin = {
+  name: 'in-part',
+  resolveId: (source) => (IN_PART.has(source) ? `\0${source}` : null),
+  load: (id) => IN_PART.get(id.slice(1)) ?? null,
 }
 
 /** The package is ESM, what is built is CommonJS: a pod waits for it to load. */
@@ -51,7 +66,7 @@ export default defineConfig({
   treeshake: { moduleSideEffects: (id) => !id.includes('/@kubernetes/client-node/') },
   // `fsevents` is chokidar's optional native helper on macOS; it is looked up at run time there.
   external: ['fsevents'],
-  plugins: [leaveOut, undiciInPart, trimKubernetesClient(), asCommonJs],
+  plugins: [leaveOut, inPart, trimKubernetesClient(), asCommonJs],
   output: {
     dir: 'dist',
     format: 'cjs',
