@@ -18,7 +18,7 @@ RUN sed -i '1s|.*|#!/nodejs/bin/node|' dist/main.js && chmod 0755 dist/main.js \
 # The incumbent's helper scripts: without a shell, their first line names the program that does their work.
 RUN for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/conjur-agent $name" >bin/conjur-$name.sh && chmod 0755 bin/conjur-$name.sh; done
 # Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
-# Node keeps such a cache for one user alone, in a directory with its uid and in files that only it can read.
+# Node writes such a cache for its own user's eyes; here every uid may read it, and none may write.
 ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
 RUN install -d -o 65532 dist/.compile-cache
 USER 65532:65532

@@ -1,3 +1,5 @@
+import { enableCompileCache } from 'node:module'
+import { join } from 'node:path'
 import { parseArguments } from './cli/args.ts'
 import type { CommandName } from './cli/commands.ts'
 import { report } from './cli/report.ts'
@@ -52,6 +54,13 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
 process.on('uncaughtException', fail)
 // Who reads the log may leave; the secrets are kept fresh all the same (P3).
 process.stderr.on('error', () => undefined)
+
+// What is compiled once is kept beside the built program, where that may be written. Not in /tmp, where
+// others write too; an image brings the cache along by NODE_COMPILE_CACHE, which then counts.
+if (import.meta.filename.endsWith('.js')) {
+  const directory = join(import.meta.dirname, '.compile-cache')
+  enableCompileCache({ directory, portable: true })
+}
 
 // Not awaited: the build makes CommonJS of this, which Node loads in half the time.
 main().then(leave, fail)
