@@ -10,7 +10,7 @@ const KINDS: Readonly<Record<string, SendFailureKind>> = {
   EHOSTUNREACH: 'unroutable',
   ENETUNREACH: 'unroutable',
   EADDRNOTAVAIL: 'unroutable',
-  ERR_PROXY_TUNNEL: 'proxy',
+  UND_ERR_PRX_TLS: 'proxy',
   ETIMEDOUT: 'timeout',
   UND_ERR_CONNECT_TIMEOUT: 'timeout',
   UND_ERR_HEADERS_TIMEOUT: 'timeout',
@@ -44,8 +44,13 @@ export function classify(
 ): Error {
   if (error instanceof SendFailure || error instanceof AgentError) return error
   const code = codeOf(error)
-  const kind = KINDS[code] ?? byFamily(code, answered)
+  const kind = isRefusedTunnel(error) ? 'proxy' : (KINDS[code] ?? byFamily(code, answered))
   return new SendFailure(kind, host, error)
+}
+
+/** undici gives a CONNECT that was not answered with 200 no code of its own. */
+function isRefusedTunnel(error: unknown): boolean {
+  return error instanceof Error && error.message.startsWith('Proxy response (')
 }
 
 function byFamily(code: string, answered: boolean): SendFailureKind {

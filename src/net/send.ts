@@ -12,6 +12,7 @@ import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
+import type { Proxied } from './proxied.ts'
 import { proxyFor, type ProxyRules } from './proxy.ts'
 
 export interface SendOptions {
@@ -43,6 +44,7 @@ const KEEP_ALIVE_MS = 70_000
  */
 export function createSender(options: SendOptions): Sender {
   const origins = new Map<string, Origin>()
+  const ways = new Map<string, Promise<Proxied>>()
 
   function originOf({ url, clientCertificate }: HttpRequest): Origin {
     // A connection belongs to whoever opened it: who shows a certificate gets one of its own.
@@ -50,27 +52,38 @@ export function createSender(options: SendOptions): Sender {
       clientCertificate === undefined ? url.origin : `${url.origin} ${digest(clientCertificate)}`
     const known = origins.get(key)
     if (known !== undefined) return known
-    const through = options.proxy && proxyFor(url, options.proxy)
-    const origin =
-      url.protocol === 'https:' ? secured(options, clientCertificate, through) : plain()
+    const origin = url.protocol === 'https:' ? secured(options, clientCertificate) : plain()
     origins.set(key, origin)
     return origin
   }
 
+  /** One way a proxy; undici, which leads through it, is loaded when one is first needed. */
+  function wayThrough(proxy: URL): Promise<Proxied> {
+    const known = ways.get(proxy.href)
+    if (known !== undefined) return known
+    const way = import('./proxied.ts').then(({ createProxied }) => createProxied(options, proxy))
+    ways.set(proxy.href, way)
+    return way
+  }
+
   return {
     async send(request) {
+      const through = options.proxy && proxyFor(request.url, options.proxy)
+      if (through !== undefined) return (await wayThrough(through)).send(request)
       const origin = originOf(request)
       const limits = { connectTimeoutMs: options.connectTimeoutMs }
       try {
         return await exchange(await origin.open(), request, limits)
       } catch (error) {
-        if (!(error instanceof StaleConnection)) throw blamed(error, origin.through)
+        if (!(error instanceof StaleConnection)) throw error
         return exchange(await origin.open(), request, limits)
       }
     },
     async close() {
       for (const { agent } of origins.values()) agent.destroy()
       origins.clear()
+      await Promise.all([...ways.values()].map(async (way) => (await way).close()))
+      ways.clear()
     },
   }
 }
@@ -78,8 +91,6 @@ export function createSender(options: SendOptions): Sender {
 /** One origin's connection and how it is opened. */
 interface Origin {
   readonly agent: PlainAgent
-  /** The proxy that its connections go through. */
-  readonly through?: URL | undefined
   readonly open: () => Promise<Open>
 }
 
@@ -92,18 +103,12 @@ function plain(): Origin {
   return { agent, open: async () => (options) => requestPlain({ ...options, agent }) }
 }
 
-function secured(
-  { ca, serverName }: SendOptions,
-  certificate: Secret | undefined,
-  through: URL | undefined,
-): Origin {
-  const proxyEnv = through && { HTTPS_PROXY: through.href }
-  const agent = new TlsAgent({ ...KEPT, ...(proxyEnv === undefined ? {} : { proxyEnv }) })
+function secured({ ca, serverName }: SendOptions, certificate: Secret | undefined): Origin {
+  const agent = new TlsAgent(KEPT)
   const shown = certificate?.text()
   let pem: string | undefined
   return {
     agent,
-    through,
     async open() {
       if (Object.keys(agent.freeSockets).length === 0) pem = await ca?.()
       return (options) =>
@@ -123,13 +128,6 @@ function secured(
 
 function digest(certificate: Secret): string {
   return createHash('sha256').update(certificate.bytes()).digest('hex')
-}
-
-/** Before there is a tunnel it is the proxy that cannot be reached. */
-function blamed(error: unknown, through: URL | undefined): unknown {
-  if (through === undefined || !(error instanceof SendFailure)) return error
-  const isBefore = ['refused', 'unresolved', 'unroutable', 'proxy'].includes(error.kind)
-  return isBefore ? new SendFailure('proxy', through.host, error) : error
 }
 
 /** The server let go of the kept connection before it answered; a new one is worth a try. */
