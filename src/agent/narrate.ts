@@ -17,6 +17,9 @@ export interface Narrator {
   reloaded(reloaded: Reloaded): void
 }
 
+/** So many outputs are named in one line; of the others their number is told. */
+const MOST_NAMED = 20
+
 export function narrator(log: Logger): Narrator {
   // What was said last of each output, so that a state is told when it begins, not at every pass.
   const told = new Map<string, string>()
@@ -52,7 +55,9 @@ export function narrator(log: Logger): Narrator {
       )
       const files = changed.filter(({ kind }) => kind !== 'token')
       if (files.length > 0) {
-        log.info({ code: 'PUBLISHED', outputs: files.map((file) => facts(file)) }, 'published')
+        const outputs = files.slice(0, MOST_NAMED).map((file) => facts(file))
+        const more = files.length - outputs.length
+        log.info({ code: 'PUBLISHED', outputs, ...(more === 0 ? {} : { more }) }, 'published')
       }
       for (const output of report.published) {
         tellState(log, told, { ...output, error: output.error ?? kept.get(output.name) })
