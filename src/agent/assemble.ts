@@ -78,14 +78,15 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
       async retrieve(token, signal) {
         const wanted = await Promise.all(secrets.map((each) => each.wanted(signal)))
         const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
-        const isAll =
-          wanted.some(({ all }) => all) || groups.some(({ fetchAll }) => fetchAll !== undefined)
+        const isGroupAll = groups.some(({ fetchAll }) => fetchAll !== undefined)
+        const isAll = isGroupAll || wanted.some(({ ofAll }) => ofAll !== undefined)
         const listed = isAll ? await main.list(token, signal) : undefined
+        const seen = listed ?? []
         const all = [
           ...new Set([
             ...ids,
             ...wanted.flatMap(({ variableIds }) => variableIds),
-            ...(listed ?? []),
+            ...(isGroupAll ? seen : wanted.flatMap(({ ofAll }) => ofAll?.(seen) ?? [])),
           ]),
         ]
         const isOther = (id: string): boolean => others.some(({ prefix }) => id.startsWith(prefix))

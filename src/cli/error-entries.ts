@@ -316,6 +316,10 @@ export const errorEntries: Readonly<Record<string, ErrorEntry>> = {
         'Its size limit is too small: old and new set stand beside each other for a moment.',
         '`df -h` and `df -i` on the directory.',
       ],
+      [
+        'The `"*"` in the conjur-map of a Secret gives more keys than its `max`, or more bytes than a Secret holds.',
+        'Filter it with `include` and `exclude`, or write a larger `max`.',
+      ],
     ],
     cure: 'Raise the sizeLimit of the volume to twice the set and a little.',
     cured: NEXT_PASS,

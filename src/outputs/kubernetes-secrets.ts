@@ -1,8 +1,10 @@
 import { OutputError, type AgentError } from '../core/errors.ts'
 import type { Secret } from '../core/secret.ts'
+import { isLetThrough, type MapAll } from './map-all.ts'
 import type { Output, Published, Snapshot } from './output.ts'
 import type { Entry } from './secret-group.ts'
-import { MAP_KEY, readSecretMap, type SecretMap } from './secret-map.ts'
+import { MAP_KEY } from './secret-key.ts'
+import { readSecretMap, type SecretMap } from './secret-map.ts'
 import { planSecret, type SecretPlan, type StoredTarget } from './secret-plan.ts'
 import { storeFailure, type StoreRefusal } from './store-failure.ts'
 
@@ -41,8 +43,8 @@ export interface KubernetesSecretsOptions {
 /** What the Secrets ask for in their maps. */
 export interface Wanted {
   readonly variableIds: readonly string[]
-  /** Whether one of them asks for all that there are. */
-  readonly all: boolean
+  /** Of all that there are, those that a `"*"` lets through; undefined where no map has one. */
+  readonly ofAll: ((listed: readonly string[]) => readonly string[]) | undefined
 }
 
 export interface KubernetesSecrets extends Output {
@@ -65,15 +67,21 @@ export function kubernetesSecrets(options: KubernetesSecretsOptions): Kubernetes
     name: 'Kubernetes Secrets',
     async wanted(signal) {
       const ids = new Set<string>()
-      let all = false
+      const alls: MapAll[] = []
       for (const found of await targets(options, signal)) {
         if ('error' in found) continue
         const { map } = await readMap(found, options)
         const listed = map.templates.flatMap(({ entries }) => entries)
         for (const { variableId } of [...map.entries, ...listed]) ids.add(variableId)
-        if (map.all !== undefined) all = true
+        if (map.all !== undefined) alls.push(map.all)
       }
-      return { variableIds: [...ids], all }
+      return {
+        variableIds: [...ids],
+        ofAll:
+          alls.length === 0
+            ? undefined
+            : (listed) => listed.filter((id) => alls.some((all) => isLetThrough(all, id))),
+      }
     },
     async publish(snapshot, signal) {
       const published: Published[] = []

@@ -1,16 +1,12 @@
-import { AgentError } from '../core/errors.ts'
+import { AgentError, OutputError } from '../core/errors.ts'
 import { Secret } from '../core/secret.ts'
 import { decodeBase64 } from './base64.ts'
 import { renderGroup } from './group-template.ts'
+import { keysOfAll, type MapAll } from './map-all.ts'
 import type { Snapshot } from './output.ts'
 import type { SecretGroup } from './secret-group.ts'
-import {
-  keysOfAll,
-  type MapAll,
-  type MapEntry,
-  type MapTemplate,
-  type SecretMap,
-} from './secret-map.ts'
+import type { MapEntry } from './secret-key.ts'
+import type { MapTemplate, SecretMap } from './secret-map.ts'
 
 /** A Kubernetes Secret as it stands. */
 export interface StoredTarget {
@@ -74,7 +70,10 @@ export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snaps
     return true
   }
 
-  /** What the host may see but not read is no failure here: it is left out. */
+  /**
+   * What the host may see but not read is no failure here: it is left out. Of more keys than are
+   * allowed none is cut off at random: those that stand are kept fresh, and none comes.
+   */
   function fillAll(all: MapAll): void {
     const named = new Set([...map.entries, ...map.templates].map(({ key }) => key))
     if (listed === undefined) {
@@ -83,13 +82,25 @@ export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snaps
       for (const key of target.ownKeys) if (!named.has(key)) keep(key)
       return
     }
-    const { entries, clashes } = keysOfAll(listed, all)
-    for (const id of clashes) notes.push(`${id} has no key of its own: another one takes it`)
+    const given = keysOfAll(
+      listed.filter((id) => values.has(id) || unknown.has(id)),
+      all,
+    )
+    notes.push(...given.notes)
+    const entries = given.entries.filter(
+      ({ key, variableId }) =>
+        !named.has(key) && (values.has(variableId) || target.ownKeys.has(key)),
+    )
+    const isTooMany = entries.length > all.max
+    if (isTooMany) {
+      error = tooMany(target, { keys: entries.length, max: all.max })
+      isKept = true
+    }
     for (const entry of entries) {
-      if (named.has(entry.key)) continue
+      if (isTooMany && !target.ownKeys.has(entry.key)) continue
       const value = values.get(entry.variableId)
-      if (value !== undefined) own.set(entry.key, decoded(entry, value))
-      else if (unknown.has(entry.variableId)) keep(entry.key)
+      if (value === undefined) keep(entry.key)
+      else own.set(entry.key, decoded(entry, value))
     }
   }
 
@@ -131,4 +142,18 @@ export function planSecret(target: StoredTarget, map: SecretMap, snapshot: Snaps
       }
     }
   }
+}
+
+function tooMany(
+  { name }: StoredTarget,
+  { keys, max }: { readonly keys: number; readonly max: number },
+): OutputError {
+  return new OutputError(
+    'OUTPUT_FULL',
+    `Secret ${name}: "*" gives ${keys} keys, at most ${max} are allowed`,
+    {
+      hint: `filter "*" in its conjur-map with include and exclude, or allow more: max: ${keys}`,
+      facts: { secret: name, keys, max },
+    },
+  )
 }

@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import * as v from 'valibot'
 import { expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { OutputError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { renderList } from '../../src/outputs/formats.ts'
+import { readSecretMap } from '../../src/outputs/secret-map.ts'
 
 const page = readFileSync('docs/file-formats.md', 'utf8')
 const format = v.picklist(['yaml', 'json', 'bash', 'dotenv', 'properties'])
@@ -23,6 +25,22 @@ test.each(examples)('the page shows $format of $value as it is written', (exampl
 
 test('the page has an example of every list format', () => {
   expect(new Set(examples.map((example) => example.format)).size).toBe(5)
+})
+
+test('the filters that the page shows are read as they are meant', () => {
+  const [, map = ''] = /```yaml\n("\*":.*)\n```/.exec(page) ?? []
+
+  expect(readSecretMap(parse(map))).toEqual({
+    entries: [],
+    problems: [],
+    all: {
+      contentType: 'text',
+      include: ['apps/web/**'],
+      exclude: ['apps/web/tmp/*'],
+      strip: 'apps/web/',
+      max: 200,
+    },
+  })
 })
 
 function attempt(example: (typeof examples)[number]): string {

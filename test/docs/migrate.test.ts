@@ -9,7 +9,7 @@ import { renderTemplate } from '../../src/outputs/gotemplate/render-template.ts'
 import type { Snapshot } from '../../src/outputs/output.ts'
 import { secretFiles } from '../../src/outputs/secret-files.ts'
 import type { SecretGroup } from '../../src/outputs/secret-group.ts'
-import { keysOfAll, type SecretMap } from '../../src/outputs/secret-map.ts'
+import { readSecretMap, type SecretMap } from '../../src/outputs/secret-map.ts'
 import { planSecret, type StoredTarget } from '../../src/outputs/secret-plan.ts'
 import { temporaryVolume } from '../support/temporary-volume.ts'
 
@@ -84,10 +84,11 @@ const differences: Readonly<Record<string, () => void | Promise<void>>> = {
     expect(source).not.toMatch(/replaceNamespacedSecret|createNamespacedSecret/)
   },
   'fetch-all-cap': () => {
-    const ids = Array.from({ length: 600 }, (_, index) => `app/${index}`)
-    const all = { contentType: 'text', include: [], exclude: [], strip: '' } as const
-    expect(keysOfAll(ids, all).entries).toHaveLength(600)
+    expect(planAll('*').error?.message).toMatch(/gives 600 keys, at most 500/)
+    expect(planAll({ id: '*', max: 1000 }).own.size).toBe(600)
   },
+  'fetch-all-fields': () =>
+    expect(readSecretMap({ '*': { id: '*', inclde: 'app/*' } }).problems).toHaveLength(1),
   'template-address': () =>
     expect(() => renderTemplate('{{ . }}', [])).toThrow(/no text of its own/),
 }
@@ -183,4 +184,12 @@ function plan(
   },
 ) {
   return planSecret(target, map, snapshot(values))
+}
+
+/** A new Secret that asks for all of 600 variables. */
+function planAll(all: unknown) {
+  const listed = Array.from({ length: 600 }, (_, index) => `app/${index}`)
+  const values = Object.fromEntries(listed.map((id) => [id, 'x']))
+  const map = { ...readSecretMap({ '*': all }), templates: [] }
+  return planSecret(stored({}), map, { ...snapshot(values), listed })
 }

@@ -138,8 +138,9 @@ describe.skipIf(process.env['KUBECONFIG'] === undefined)('Kubernetes Secrets', (
     )
     await create('broken', { 'conjur-map': '[' })
     await create('huge', { 'conjur-map': 'big: app/big' })
+    await create('many', { 'conjur-map': '"*": {id: "*", exclude: "**/big", max: 1}' })
     await create('fine', { 'conjur-map': MAP })
-    const names = ['frozen', 'absent', 'broken', 'huge', 'fine']
+    const names = ['frozen', 'absent', 'broken', 'huge', 'many', 'fine']
 
     const published = await publish(names, { ...values, 'app/big': 'x'.repeat(1024 * 1024) })
 
@@ -148,6 +149,7 @@ describe.skipIf(process.env['KUBECONFIG'] === undefined)('Kubernetes Secrets', (
       ['secret/absent', 'missing', 'OUTPUT_UNWRITABLE'],
       ['secret/broken', 'kept', 'OUTPUT_UNFIT'],
       ['secret/huge', 'kept', 'OUTPUT_FULL'],
+      ['secret/many', 'kept', 'OUTPUT_FULL'],
       ['secret/fine', 'written', undefined],
     ])
     expect((await annotationsOf('frozen'))['conjur.org/condition']).toBe(

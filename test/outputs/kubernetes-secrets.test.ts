@@ -6,7 +6,7 @@ import {
   kubernetesSecrets,
   type SecretStore,
 } from '../../src/outputs/kubernetes-secrets.ts'
-import { keysOfAll, readSecretMap } from '../../src/outputs/secret-map.ts'
+import { readSecretMap } from '../../src/outputs/secret-map.ts'
 import type { StoredTarget } from '../../src/outputs/secret-plan.ts'
 import type { StoreRefusal } from '../../src/outputs/store-failure.ts'
 
@@ -93,7 +93,7 @@ function snapshot(
 const map = { 'conjur-map': 'user: app/user\npassword: app/password' }
 const both = { 'app/user': 'web', 'app/password': 'hunter2' }
 
-test('a Secret says which variables it wants, and whether all', async () => {
+test('a Secret says which variables it wants, and which of all', async () => {
   const { output } = namespaceOf({
     db: { data: map },
     conf: {
@@ -104,12 +104,13 @@ test('a Secret says which variables it wants, and whether all', async () => {
         'conjur.org/conjur-secrets.other': '- app/unused',
       },
     },
-    all: { data: { 'conjur-map': '"*": "*"' } },
+    all: { data: { 'conjur-map': '"*": {id: "*", include: "app/*", exclude: "**/tmp"}' } },
   })
 
   const wanted = await output([]).wanted(never)
 
-  expect(wanted).toEqual({ variableIds: ['app/user', 'app/password', 'app/host'], all: true })
+  expect(wanted.variableIds).toEqual(['app/user', 'app/password', 'app/host'])
+  expect(wanted.ofAll?.(['app/user', 'other/user', 'app/tmp'])).toEqual(['app/user'])
 })
 
 test('nothing is written to a Secret that already holds its values', async () => {
@@ -223,25 +224,103 @@ describe('a conjur-map', () => {
     ['conjur-map: app/x', ['key conjur-map is no key of a Secret']],
     ['user: {content-type: base64}', ['key user names no variable']],
     ['user: {id: app/x, content-type: nonsense}', []],
+    ['"*": app/x', ['key * is no key of a Secret']],
+    ['"*": {include: "app/*"}', ['key * names no variable']],
+    [
+      '"*": {id: "*", inclde: "app/*"}',
+      ['key * knows no inclde, but id, content-type, include, exclude, strip, max'],
+    ],
+    ['"*": {id: "*", include: []}', ['key * needs a glob or a list of globs as include']],
+    ['"*": {id: "*", include: ["a", 1]}', ['key * needs a glob or a list of globs as include']],
+    ['"*": {id: "*", exclude: ""}', ['key * needs a glob or a list of globs as exclude']],
+    ['"*": {id: "*", exclude:}', ['key * needs a glob or a list of globs as exclude']],
+    ['"*": {id: "*", strip: 1}', ['key * needs the start of a path as strip']],
+    ['"*": {id: "*", max: 0}', ['key * needs a whole number from 1 as max']],
+    ['"*": {id: "*", max: "9"}', ['key * needs a whole number from 1 as max']],
   ])('%s', (text, problems) => {
     expect(readSecretMap(parse(text)).problems).toEqual(problems)
   })
+})
 
-  test('"*" takes what the filters let through, the first of two with one key', () => {
-    const { all } = readSecretMap(
-      parse('"*": {id: "*", include: ["app/**"], exclude: "app/*/tmp", strip: app/}'),
+describe('"*"', () => {
+  const listed = ['app/a', 'app/b', 'app/c']
+  const three = { 'app/a': '1', 'app/b': '2', 'app/c': '3' }
+  const asking = (fields: string) => ({
+    db: { data: { 'conjur-map': `"*": {id: "*", ${fields}}`, foreign: 'theirs' } },
+  })
+
+  test('as many keys as allowed are written, one more is refused and none is cut off', async () => {
+    const { output, read, held } = namespaceOf(asking('max: 2, strip: app/'))
+    const two = { 'app/a': '1', 'app/b': '2' }
+
+    const [fits] = await output(['db']).publish(snapshot(two, { listed }), never)
+    const [refused] = await output(['db']).publish(
+      snapshot({ ...three, 'app/a': 'new' }, { listed }),
+      never,
     )
-    if (all === undefined) throw new Error('no "*"')
 
-    const { entries, clashes } = keysOfAll(
-      ['other/x', 'app/b c', 'app/b.c', 'app/x/tmp', 'app/x/y/tmp', 'app/é'],
-      all,
+    expect(fits).toMatchObject({ state: 'written', values: 2 })
+    expect(refused?.error).toMatchObject({
+      code: 'OUTPUT_FULL',
+      message: 'Secret db: "*" gives 3 keys, at most 2 are allowed',
+      hint: 'filter "*" in its conjur-map with include and exclude, or allow more: max: 3',
+    })
+    expect(read('db')).toMatchObject({ a: 'new', b: '2', foreign: 'theirs' })
+    expect(Object.keys(read('db'))).not.toContain('c')
+    expect(held.get('db')?.annotations.get(CONDITION)).toBe(
+      'OUTPUT_FULL: Secret db: "*" gives 3 keys, at most 2 are allowed',
+    )
+  })
+
+  test('a Secret that asks for too much from the start is left as it is', async () => {
+    const { output, applies } = namespaceOf(asking('max: 2'))
+
+    const [refused] = await output(['db']).publish(snapshot(three, { listed }), never)
+
+    expect(refused).toMatchObject({ state: 'kept', error: { code: 'OUTPUT_FULL' } })
+    expect(applies).toEqual([])
+  })
+
+  test('what is filtered out, unreadable or named by the map does not count', async () => {
+    const { output, read } = namespaceOf({
+      db: { data: { 'conjur-map': 'app.a: app/a\n"*": {id: "*", max: 1, exclude: "app/b"}' } },
+    })
+
+    const [published] = await output(['db']).publish(
+      snapshot(three, { listed: [...listed, 'app/hidden'] }),
+      never,
     )
 
-    expect(entries.map(({ key, variableId }) => [key, variableId])).toEqual([
-      ['b.c', 'app/b c'],
-      ['x.y.tmp', 'app/x/y/tmp'],
+    expect(published).toMatchObject({ state: 'written', values: 2 })
+    expect(read('db')).toMatchObject({ 'app.a': '1', 'app.c': '3' })
+  })
+
+  test('a wrong filter is told with the Secret and the key, and nothing changes', async () => {
+    const { output, warnings, applies } = namespaceOf(asking('exclde: app/b'))
+
+    const wanted = await output(['db']).wanted(never)
+    await output(['db']).publish(snapshot(three, { listed }), never)
+
+    expect(wanted.ofAll).toBeUndefined()
+    expect(applies).toEqual([])
+    expect(warnings).toEqual([
+      'OUTPUT_UNFIT: Secret db: key * knows no exclde, but id, content-type, include, exclude, strip, max',
     ])
-    expect(clashes).toEqual(['app/b.c', 'app/é'])
+  })
+
+  test('of two paths with one key the first by name has it, and the other is told of', async () => {
+    const { output, read } = namespaceOf(asking('strip: app/'))
+    const values = { 'app/x.y': 'second', 'app/x/y': 'third', 'app/x-y': 'own', 'app/é': 'none' }
+
+    const [published] = await output(['db']).publish(
+      snapshot(values, { listed: Object.keys(values).toReversed() }),
+      never,
+    )
+
+    expect(read('db')).toMatchObject({ 'x-y': 'own', 'x.y': 'second' })
+    expect(published?.notes).toEqual([
+      'app/x/y is left out: app/x.y has the key x.y',
+      'app/é is left out: "." is no key of a Secret',
+    ])
   })
 })
