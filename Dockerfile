@@ -20,7 +20,7 @@ RUN for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/co
 # Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
 # Node writes such a cache for its own user's eyes; here every uid may read it, and none may write.
 ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
-RUN install -d -o 65532 dist/.compile-cache
+RUN mkdir dist/.compile-cache && chown 65532 dist/.compile-cache
 USER 65532:65532
 RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main.js $command >/dev/null 2>&1 || true; done \
   && chmod -R a+rX dist/.compile-cache
