@@ -22,7 +22,7 @@ export interface LeadOptions {
   /** This replica's name in the Lease. */
   readonly identity: string
   readonly clock: Clock
-  /** Told when this replica takes over, gives way, or cannot reach the Lease. */
+  /** Told when this replica takes over, gave way, or cannot reach the Lease; it does no work then. */
   readonly onChange: (state: 'leading' | 'following' | 'unknown') => void
 }
 
@@ -61,8 +61,8 @@ export async function whileLeading(
         tell('leading')
         leading ??= begin(run, signal)
       } else if (taken === false || clock.monotonic() - renewedAt >= LEASE_SECONDS * 1000) {
-        tell(taken === false ? 'following' : 'unknown')
         await stepDown()
+        tell(taken === false ? 'following' : 'unknown')
       }
       await Promise.race([clock.sleep(TURN_MS, signal), failureOf(leading?.done)])
     }

@@ -18,12 +18,14 @@ import type { NextPass } from './loop.ts'
 import { createMeasures } from './measures.ts'
 import { narrator } from './narrate.ts'
 import { tellPlaces } from './places.ts'
-import { firstStatus, nextStatus } from './status.ts'
+import { firstStatus, nextStatus, standbyStatus } from './status.ts'
 import { keptOf } from './verdict.ts'
 
 /** Everyone who is told what the agent does: log, metrics, status document, status server. */
 export interface Observer {
   passed(report: Report, next: NextPass): void
+  /** Another replica does the work, or nobody knows who does. */
+  standsBy(state: 'following' | 'unknown'): void
   identityRetry(reason: IdentityError, waitMs: number): void
   reloaded(reloaded: Reloaded): void
   /** The same Send, its requests counted and timed under a name. */
@@ -71,6 +73,11 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
       })
       writeStatus(config.statusDirectory, status, log)
       if (isProvided(report)) noteProvided(incumbent, report, log)
+    },
+    standsBy(state) {
+      const reasons = state === 'following' ? [] : ['the Lease cannot be reached']
+      status = standbyStatus(status, { now: clock.now(), reasons })
+      writeStatus(config.statusDirectory, status, log)
     },
     identityRetry: (reason, waitMs) => tell.identityRetry(reason, waitMs),
     reloaded(reloaded) {

@@ -9,6 +9,7 @@ import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { assemble } from './assemble.ts'
 import { systemClock } from './clock.ts'
+import type { LeadOptions } from './leader.ts'
 import { loop } from './loop.ts'
 import { createObserver, type Observer } from './observe.ts'
 import { once } from './once.ts'
@@ -206,7 +207,7 @@ async function untilChanged(
   try {
     await (config.replica === undefined
       ? work(either)
-      : leadAnd(config.replica, { log, work }, either))
+      : leadAnd(config.replica, { log, work, observer }, either))
   } catch (error) {
     if (!either.aborted) throw error
   } finally {
@@ -216,18 +217,26 @@ async function untilChanged(
   return next
 }
 
+interface Work {
+  readonly log: Logger
+  readonly work: (until: AbortSignal) => Promise<void>
+  readonly observer: Observer
+}
+
 /** Does the work while this replica holds the Lease of all that run standalone here. */
 async function leadAnd(
   { namespace, name }: NonNullable<AgentConfig['replica']>,
-  { log, work }: { readonly log: Logger; readonly work: (until: AbortSignal) => Promise<void> },
+  { log, work, observer }: Work,
   signal: AbortSignal,
 ): Promise<void> {
   const { connect } = await import('../kubernetes/cluster.ts')
   const { leasePort } = await import('../kubernetes/lease.ts')
   const { whileLeading } = await import('./leader.ts')
   const lease = leasePort(await connect(), { namespace, name: 'conjur-agent-standalone' })
-  const onChange = (state: string): void =>
+  const onChange: LeadOptions['onChange'] = (state) => {
     log.info({ code: 'LEASE', state }, `${state} by the Lease`)
+    if (state !== 'leading') observer.standsBy(state)
+  }
   await whileLeading({ lease, identity: name, clock: systemClock, onChange }, work, signal)
 }
 

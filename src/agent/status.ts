@@ -59,6 +59,15 @@ export function firstStatus(mode: string, now: number): StatusDocument {
   }
 }
 
+/** The document of a replica that does no work: no pass is due, and it is ready unless there are reasons. */
+export function standbyStatus(
+  { schema, mode, startedAt }: StatusDocument,
+  { now, reasons }: { readonly now: number; readonly reasons: readonly string[] },
+): StatusDocument {
+  const ready = reasons.length === 0
+  return { schema, mode, startedAt, writtenAt: instant(now), ready, reasons, outputs: [] }
+}
+
 interface StatusFacts {
   readonly report: Report
   readonly next: NextPass

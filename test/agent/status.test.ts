@@ -2,7 +2,12 @@ import { expect, test } from 'vitest'
 import type { Report } from '../../src/agent/cycle.ts'
 import { liveness, readiness } from '../../src/agent/health.ts'
 import { emptyMemory } from '../../src/agent/memory.ts'
-import { firstStatus, nextStatus, type StatusDocument } from '../../src/agent/status.ts'
+import {
+  firstStatus,
+  nextStatus,
+  standbyStatus,
+  type StatusDocument,
+} from '../../src/agent/status.ts'
 import { ConjurError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { fakeClock } from '../support/fake-clock.ts'
@@ -139,4 +144,18 @@ test('P4 an output whose variable Conjur refuses is shown as kept, with the vari
   expect(status.outputs).toMatchObject([
     { state: 'kept', error: { code: 'CONJUR_FORBIDDEN', variable: 'a/b' } },
   ])
+})
+
+test('a replica that follows is live and ready, whatever it did as a leader; without the Lease it is not ready', () => {
+  const next = { retry: undefined, valuesInMs: 300_000, renewalInMs: 360_000 }
+  const led = nextStatus(first, { report: report(), clock: agentClock(clock), next })
+  const later = clock.now() + 3_600_000
+  const following = standbyStatus(led, { now: later, reasons: [] })
+  const lost = standbyStatus(led, { now: later, reasons: ['the Lease cannot be reached'] })
+
+  expect(liveness(led, later).ok).toBe(false)
+  expect([liveness(following, later).ok, readiness(following, later).ok]).toEqual([true, true])
+  expect([following.ready, following.startedAt]).toEqual([true, first.startedAt])
+  expect(liveness(lost, later).ok).toBe(true)
+  expect(readiness(lost, later)).toEqual({ ok: false, reasons: ['the Lease cannot be reached'] })
 })
