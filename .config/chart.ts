@@ -2,14 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { isMap, isScalar, parseDocument, type Pair } from 'yaml'
 
 /**
- * Makes the chart's README and values.schema.json from the comments of values.yaml, which are those
+ * Makes each chart's README and values.schema.json from the comments of values.yaml, which are those
  * that helm-docs knows (`# -- text`, `# @default -- text`, `# @section -- title`), and `# @schema JSON`
  * for what a default alone does not say. A key with a text is a value; one without is a group of them.
  */
 
-const CHART = new URL('../charts/conjur-agent/', import.meta.url)
-
-/** One value of the chart. */
+/** One value of a chart. */
 interface ChartValue {
   readonly path: readonly string[]
   readonly text: string
@@ -58,8 +56,8 @@ export function readValues(source: string): readonly ChartValue[] {
   return values
 }
 
-/** The chart's README: how to install it, what it puts into a cluster, and its values. */
-export function chartReadme(values: readonly ChartValue[]): string {
+/** A chart's README: how to install it, what it puts into a cluster, and its values. */
+export function chartReadme(chart: string, values: readonly ChartValue[]): string {
   const sections = [...new Set(values.map(({ section }) => section))]
   const tables = sections.map((section) => {
     const rows = values
@@ -67,14 +65,17 @@ export function chartReadme(values: readonly ChartValue[]): string {
       .map(({ path, text, shown }) => `| \`${path.join('.')}\` | ${text} | ${shown} |`)
     return `### ${section}\n\n| value | what for | default |\n|---|---|---|\n${rows.join('\n')}\n`
   })
-  return `${HEAD}\n## Values\n\n${tables.join('\n')}`
+  return `${heads[chart] ?? ''}\n## Values\n\n${tables.join('\n')}`
 }
 
 /** A closed JSON Schema: what it does not name is refused at \`helm template\`. */
-export function valuesSchema(values: readonly ChartValue[]): Record<string, unknown> {
+export function valuesSchema(
+  chart: string,
+  values: readonly ChartValue[],
+): Record<string, unknown> {
   return {
     $schema: 'http://json-schema.org/draft-07/schema#',
-    title: 'Values of the conjur-agent chart',
+    title: `Values of the ${chart} chart`,
     ...group(values, 0, { global: { type: 'object' } }),
   }
 }
@@ -129,7 +130,7 @@ function parseObject(text: string): Record<string, unknown> {
   return typeof value === 'object' && value !== null ? { ...value } : {}
 }
 
-const HEAD = `# conjur-agent
+const INJECTOR = `# conjur-agent
 
 Gives pods their Conjur secrets as files and keeps them fresh, by one annotation.
 Made by \`npm run chart\` from values.yaml.
@@ -171,11 +172,63 @@ It never reads other Secrets and never calls Conjur. Nothing is injected in the 
 kube-public and kube-node-lease. Removing the release leaves running pods as they are.
 `
 
+const SECRETS = `# conjur-agent-secrets
+
+Fills Kubernetes Secrets from Conjur and keeps them fresh, without touching a pod.
+Made by \`npm run chart\` from values.yaml.
+
+\`\`\`sh
+helm install conjur-agent-secrets charts/conjur-agent-secrets --namespace conjur-agent --create-namespace \\
+  --set conjur.applianceUrl=https://conjur.example.com --set conjur.account=acme \\
+  --set conjur.authenticator=authn-jwt/prod --set-file conjur.sslCertificate=conjur.pem \\
+  --set 'namespaces={shop,billing}'
+\`\`\`
+
+Then in \`shop\` a Secret that says what it wants ([docs/kubernetes-secrets.md](../../docs/kubernetes-secrets.md)):
+
+\`\`\`yaml
+metadata:
+  labels: { conjur.org/managed-by-provider: "true" }
+stringData:
+  conjur-map: |
+    password: apps/web/db-password
+\`\`\`
+
+## What it puts into a cluster
+
+| object | what for |
+|---|---|
+| Deployment, PodDisruptionBudget (\`mode: standalone\`) | two replicas, spread softly over zones and hosts; one of them works |
+| Job, or CronJob with \`job.schedule\` (\`mode: job\`) | one pass over the Secrets of the release's namespace |
+| ServiceAccount; a Role and its binding in each namespace of \`namespaces\` and the release's | below |
+| NetworkPolicy | where asked for |
+
+| right | why |
+|---|---|
+| list, watch and patch Secrets, in \`namespaces\` | finds those with the label and writes the keys that they name; no rule can narrow a label down |
+| get, watch and patch the Secrets of \`secretNames\` | in place of that right, where they are named |
+| create events, in \`namespaces\` | tells of a Secret that cannot be filled |
+| create Leases; get and patch \`conjur-agent-standalone\`, in the release's namespace (\`mode: standalone\`) | one replica at a time works |
+
+With \`mode: job\` the release's namespace takes the place of \`namespaces\`. Nothing is granted across the cluster, and these are
+the rights that \`conjur-agent rbac\` prints. Removing the release leaves the Secrets as they are.
+`
+
+/** What stands in each chart's README before its values. */
+const heads: Readonly<Record<string, string>> = {
+  'conjur-agent': INJECTOR,
+  'conjur-agent-secrets': SECRETS,
+}
+
+/** The charts, by the names of their folders. */
+export const charts: readonly string[] = Object.keys(heads)
+
 if (process.argv[1] === import.meta.filename) {
-  const values = readValues(readFileSync(new URL('values.yaml', CHART), 'utf8'))
-  writeFileSync(new URL('README.md', CHART), chartReadme(values))
-  writeFileSync(
-    new URL('values.schema.json', CHART),
-    `${JSON.stringify(valuesSchema(values), null, 2)}\n`,
-  )
+  for (const chart of charts) {
+    const folder = new URL(`../charts/${chart}/`, import.meta.url)
+    const values = readValues(readFileSync(new URL('values.yaml', folder), 'utf8'))
+    const schema = `${JSON.stringify(valuesSchema(chart, values), null, 2)}\n`
+    writeFileSync(new URL('README.md', folder), chartReadme(chart, values))
+    writeFileSync(new URL('values.schema.json', folder), schema)
+  }
 }

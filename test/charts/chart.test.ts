@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { chartReadme, readValues, valuesSchema } from '../../.config/chart.ts'
+import { chartReadme, charts, readValues, valuesSchema } from '../../.config/chart.ts'
 import { loadSettings } from '../../src/injector/load-settings.ts'
 import { CHART, ENOUGH, findHelm, only, render } from '../support/helm.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -9,11 +9,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const read = (path: string): string => readFileSync(`${CHART}/${path}`, 'utf8')
-const values = readValues(read('values.yaml'))
 
-test('the README and the schema are what values.yaml makes of them', () => {
-  expect(read('README.md')).toBe(chartReadme(values))
-  expect(read('values.schema.json')).toBe(`${JSON.stringify(valuesSchema(values), null, 2)}\n`)
+test.each(charts)('%s: README and schema are what values.yaml makes of them', (chart) => {
+  const readIt = (path: string): string => readFileSync(`charts/${chart}/${path}`, 'utf8')
+  const its = readValues(readIt('values.yaml'))
+
+  expect(readIt('README.md')).toBe(chartReadme(chart, its))
+  expect(readIt('values.schema.json')).toBe(
+    `${JSON.stringify(valuesSchema(chart, its), null, 2)}\n`,
+  )
 })
 
 test('every alert has its runbook, and every runbook its alert', () => {
@@ -32,8 +36,8 @@ test('values.yaml can be read through', () => {
   expect(read('values.yaml').split('\n').length).toBeLessThanOrEqual(251)
 })
 
-test('chart, program and image have one version', () => {
-  const chart = parse(read('Chart.yaml'))
+test.each(charts)('%s, program and image have one version', (name) => {
+  const chart = parse(readFileSync(`charts/${name}/Chart.yaml`, 'utf8'))
   const program = JSON.parse(readFileSync('package.json', 'utf8'))
 
   expect([chart.version, chart.appVersion]).toEqual([program.version, program.version])

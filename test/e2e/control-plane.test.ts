@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { makeAuthority, makeLeaf } from '../../src/injector/certificate.ts'
 import { testCa } from '../support/certificate.ts'
-import { CHART, ENOUGH } from '../support/helm.ts'
+import { CHART, ENOUGH, SECRETS_CHART } from '../support/helm.ts'
 import {
   eventually,
   kubernetes,
@@ -178,6 +178,24 @@ describe.skipIf(kubeconfig === '')('on a control plane', () => {
 
         expect(said).toContain('mutatingwebhookconfiguration.admissionregistration.k8s.io/')
         if (file.startsWith('monitoring')) expect(said).toContain('prometheusrule')
+      }
+    })
+
+    test('so is every example of the chart that fills Secrets', async () => {
+      for (const file of readdirSync(`${SECRETS_CHART}/ci`)) {
+        const values = ['-f', `${SECRETS_CHART}/ci/${file}`, '--skip-tests', '--dry-run=server']
+        const manifests = await cluster.helm([
+          'template',
+          'x',
+          SECRETS_CHART,
+          '-n',
+          'conjur',
+          ...values,
+        ])
+        const said = await cluster.kubectl('apply --dry-run=server -f -', manifests)
+
+        expect(said).toMatch(/^(deployment.apps|job.batch|cronjob.batch)\//m)
+        expect(said).toContain('role.rbac.authorization.k8s.io/x-conjur-agent-secrets-conjur-agent')
       }
     })
 

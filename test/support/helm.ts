@@ -9,6 +9,9 @@ const run = promisify(execFile)
 
 export const CHART = 'charts/conjur-agent'
 
+/** The chart that fills Kubernetes Secrets. */
+export const SECRETS_CHART = 'charts/conjur-agent-secrets'
+
 /** Values that are enough to render the chart. */
 export const ENOUGH = [
   'conjur.applianceUrl=https://conjur.example.com',
@@ -29,15 +32,22 @@ export function findHelm(): string | undefined {
 /** JSON of any shape: a rendered object. */
 export type Rendered = ReturnType<typeof JSON.parse>
 
-/** Renders the chart with `--set` values, `-f` files and further flags. Rejects with what helm says. */
+interface RenderOptions {
+  readonly chart?: string
+  readonly set?: readonly string[]
+  readonly files?: readonly string[]
+  readonly flags?: readonly string[]
+}
+
+/** Renders a chart with `--set` values, `-f` files and further flags. Rejects with what helm says. */
 export async function render(
   helm: string,
-  { set = ENOUGH, files = [], flags = [] }: { set?: string[]; files?: string[]; flags?: string[] },
+  { chart = CHART, set = ENOUGH, files = [], flags = [] }: RenderOptions,
 ): Promise<readonly Rendered[]> {
   const { stdout } = await run(helm, [
     'template',
     'shop',
-    CHART,
+    chart,
     '--namespace=conjur',
     ...set.flatMap((value) => ['--set', value]),
     ...files.flatMap((file) => ['-f', file]),
