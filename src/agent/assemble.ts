@@ -4,7 +4,7 @@ import { parseYaml } from '../config/yaml.ts'
 import type { AccessToken } from '../conjur/access-token.ts'
 import type { Place } from '../conjur/address.ts'
 import { authenticate } from '../conjur/authenticate.ts'
-import { listVariables } from '../conjur/list.ts'
+import { listVariables, type ListedVariable } from '../conjur/list.ts'
 import { isConjur, retrieve } from '../conjur/retrieve.ts'
 import type { IdentityError } from '../core/errors.ts'
 import type { Send } from '../core/http.ts'
@@ -21,6 +21,7 @@ import { tokenFile } from '../outputs/token-file.ts'
 import type { Clock } from './clock.ts'
 import { createConnection, type ConnectionParts } from './connection.ts'
 import type { Stages } from './cycle.ts'
+import { readExpiries } from './expiries.ts'
 import { explainRefusal } from './refusal.ts'
 import { secretStore } from './secret-store.ts'
 
@@ -80,7 +81,8 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
         const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
         const isGroupAll = groups.some(({ fetchAll }) => fetchAll !== undefined)
         const isAll = isGroupAll || wanted.some(({ ofAll }) => ofAll !== undefined)
-        const listed = isAll ? await main.list(token, signal) : undefined
+        const list = isAll ? await main.list(token, signal) : undefined
+        const listed = list?.map(({ id }) => id)
         const seen = listed ?? []
         const all = [
           ...new Set([
@@ -101,7 +103,14 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
           )
           for (const [id, outcome] of found) outcomes.set(prefix + id, outcome)
         }
-        return { outcomes, ...(listed === undefined ? {} : { listed }) }
+        const expiries = config.refreshBeforeExpiry
+          ? await readExpiries(outcomes, async () => list ?? main.list(token, signal), signal)
+          : undefined
+        return {
+          outcomes,
+          ...(listed === undefined ? {} : { listed }),
+          ...(expiries === undefined ? {} : { expiries }),
+        }
       },
       isConjur: main.isConjur,
       tokenOutput: tokenFile(config.accessTokenFile),
@@ -153,7 +162,7 @@ function connect(
   { conjur, identity }: Pick<AgentConfig, 'conjur' | 'identity'>,
   { surroundings, senders }: Wires,
 ): Omit<ConnectionParts, 'clock'> & {
-  readonly list: (token: AccessToken, signal: AbortSignal) => Promise<readonly string[] | undefined>
+  readonly list: (token: AccessToken, signal: AbortSignal) => Promise<readonly ListedVariable[]>
   readonly toPlatform: Send
 } {
   const opened = (options: SendOptions): Send => {

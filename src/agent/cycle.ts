@@ -29,6 +29,8 @@ export interface Retrieved {
   readonly outcomes: ReadonlyMap<string, Outcome>
   /** Every variable that there is for us, where an output asks for all. */
   readonly listed?: readonly string[]
+  /** Epoch milliseconds at which values end, where that was asked for and could be had. */
+  readonly expiries?: readonly number[]
 }
 
 /** What a pass is for. */
@@ -103,9 +105,12 @@ export async function cycle(
       held = await logIn()
       retrieved = await stages.retrieve(held.token, signal)
     }
-    const { outcomes, listed } = retrieved
+    const { outcomes, listed, expiries = known.expiries } = retrieved
     const proven = loggedIn || (await hasShownItself(stages, { outcomes, held, signal }))
-    known = learn(known, outcomes, { proven, removeDeleted: stages.removeDeleted })
+    known = {
+      ...learn(known, outcomes, { proven, removeDeleted: stages.removeDeleted }),
+      expiries,
+    }
     const snapshot = snapshotOf(known, held.token, {
       variableIds: outcomes.keys(),
       removeDeleted: stages.removeDeleted,

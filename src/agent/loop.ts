@@ -1,9 +1,9 @@
 import type { AgentError } from '../core/errors.ts'
-import { elapsedSince } from './clock.ts'
+import { elapsedSince, type Clock } from './clock.ts'
 import { cycle, type Report, type Stages, type Task } from './cycle.ts'
 import { awaitsConfirmation, emptyMemory, type Memory } from './memory.ts'
 import type { Retry } from './once.ts'
-import { jittered, renewalAgeMs, retryDelayMs } from './schedule.ts'
+import { beforeExpiry, jittered, renewalAgeMs, retryDelayMs } from './schedule.ts'
 import type { Wake } from './wake.ts'
 
 export interface LoopOptions {
@@ -34,6 +34,8 @@ export interface NextPass {
 
 /** A refused second answer, or a refusal to be confirmed, is sought within this time. */
 const CONFIRM_MS = 15_000
+/** A value that is about to end brings the next pass no nearer than this. */
+const SOONEST_REFRESH_MS = 15_000
 /** No wait is longer than this, so that a machine that slept finds out. */
 const LONGEST_WAIT_MS = 30_000
 const RETRY_CAP_MS = 30_000
@@ -58,9 +60,7 @@ export async function loop(
   const { clock } = stages
   let memory = options.memory ?? emptyMemory
   let valuesAt =
-    options.memory === undefined
-      ? clock.monotonic()
-      : nextValues(memory, options, clock.monotonic())
+    options.memory === undefined ? clock.monotonic() : nextValues(memory, options, clock)
   let renewalAgeOf: { held: Memory['held']; ageMs: number } | undefined
   let retry: { at: number; attempt: number; error: AgentError; task: Task } | undefined
 
@@ -104,7 +104,7 @@ export async function loop(
     const failure = report.error ?? report.outputErrors[0] ?? options.unmet(report)
     if (failure === undefined) {
       retry = undefined
-      if (doing.values) valuesAt = nextValues(memory, options, after)
+      if (doing.values) valuesAt = nextValues(memory, options, clock)
     } else {
       const attempt = (retry?.attempt ?? 0) + 1
       const waitMs = backOff(failure, { attempt, memory, stages, options })
@@ -121,11 +121,16 @@ export async function loop(
   }
 }
 
-function nextValues(memory: Memory, options: LoopOptions, now: number): number | undefined {
+function nextValues(memory: Memory, options: LoopOptions, clock: Clock): number | undefined {
+  const now = clock.monotonic()
   const { refreshIntervalMs, random } = options
   const unconfirmed = awaitsConfirmation(memory)
   if (refreshIntervalMs === undefined) return unconfirmed ? now + CONFIRM_MS : undefined
-  const interval = jittered(refreshIntervalMs, random())
+  const interval = beforeExpiry(jittered(refreshIntervalMs, random()), {
+    expiries: memory.expiries,
+    now: clock.now(),
+    atLeastMs: SOONEST_REFRESH_MS,
+  })
   return now + (unconfirmed ? Math.min(interval, CONFIRM_MS) : interval)
 }
 

@@ -17,9 +17,16 @@ export interface Memory {
   readonly values: ReadonlyMap<string, Secret>
   /** In how many passes running the server said of a variable that there is none for us. */
   readonly refusals: ReadonlyMap<string, number>
+  /** Epoch milliseconds at which values end, as far as Conjur was asked for that. */
+  readonly expiries: readonly number[]
 }
 
-export const emptyMemory: Memory = { held: undefined, values: new Map(), refusals: new Map() }
+export const emptyMemory: Memory = {
+  held: undefined,
+  values: new Map(),
+  refusals: new Map(),
+  expiries: [],
+}
 
 /** So many typed answers, in passes running, take a value away (P4). */
 const DECISIVE_REFUSALS = 2
@@ -54,7 +61,7 @@ export function learn(
       if (count >= DECISIVE_REFUSALS && removeDeleted) values.delete(id)
     }
   }
-  return { held: memory.held, values, refusals }
+  return { ...memory, values, refusals }
 }
 
 /** Whether a refusal awaits the second answer that makes it count. */

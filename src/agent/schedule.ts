@@ -32,6 +32,24 @@ export function jittered(intervalMs: number, jitter: number): number {
   return intervalMs * (1 - 0.05 * jitter)
 }
 
+/** The share of what is left of a value's life that passes before it is read again. */
+const EXPIRY_SHARE = 0.75
+
+/**
+ * The wait until values are read again, where some of them end before the interval is over: three
+ * quarters of the time that the first has left, so that a pass comes before its end and, should
+ * the successor come late, another one nearer to it. Never below `atLeastMs`; what has ended no
+ * longer counts.
+ */
+export function beforeExpiry(
+  intervalMs: number,
+  { expiries, now, atLeastMs }: { expiries: readonly number[]; now: number; atLeastMs: number },
+): number {
+  const left = expiries.map((at) => at - now).filter((ms) => ms > 0)
+  const hurried = Math.max(atLeastMs, Math.min(...left) * EXPIRY_SHARE)
+  return Math.min(intervalMs, hurried)
+}
+
 export interface RetryFacts {
   /** 1 for the first failure in a row. */
   readonly attempt: number

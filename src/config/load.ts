@@ -56,6 +56,8 @@ export interface AgentConfig {
   }
   /** Undefined: values are read once. */
   readonly refreshIntervalMs: number | undefined
+  /** Whether Conjur is asked when values end, so that they are read before that. */
+  readonly refreshBeforeExpiry: boolean
   readonly reloadIntervalMs: number
   readonly retry: { readonly countLimit: number; readonly intervalMs: number }
   readonly removeDeleted: boolean
@@ -170,6 +172,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
       encoding: take(settings.tokenEncoding),
     },
     refreshIntervalMs: refresh,
+    refreshBeforeExpiry: take(settings.refreshBeforeExpiry) && refresh !== undefined,
     reloadIntervalMs: take(settings.reloadInterval),
     retry: {
       countLimit: take(settings.retryCountLimit),

@@ -363,6 +363,14 @@ export const settings = {
     help: 'How often a sidecar reads the values again: 5m unless set, at least 1s, or off.',
     parse: interval,
   }),
+  refreshBeforeExpiry: setting({
+    env: 'CONJUR_REFRESH_BEFORE_EXPIRY',
+    annotation: 'refresh-before-expiry',
+    default: 'false',
+    example: 'true',
+    help: 'true: what refreshes also reads values before the expires_at that Conjur shows; one more request each time.',
+    parse: boolean,
+  }),
   retryCountLimit: setting({
     env: 'RETRY_COUNT_LIMIT',
     annotation: 'retry-count-limit',

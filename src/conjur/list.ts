@@ -9,8 +9,15 @@ import type { RetrieveOptions } from './retrieve.ts'
 const PAGE = 1000
 const LARGEST_REPLY = 64 * 1024 * 1024
 
+/** A variable as the list shows it. */
+export interface ListedVariable {
+  readonly id: string
+  /** Epoch milliseconds at which its newest value ends, where Conjur says so. */
+  readonly expiresAt: number | undefined
+}
+
 /**
- * The ids of all variables that the token's role can see, sorted; seeing one is not yet reading it.
+ * All variables that the token's role can see, sorted by id; seeing one is not yet reading it.
  *
  * Rejects with a ConjurError where the list cannot be had whole.
  */
@@ -18,12 +25,14 @@ export async function listVariables(
   options: RetrieveOptions,
   token: AccessToken,
   signal: AbortSignal,
-): Promise<readonly string[]> {
-  const ids = new Set<string>()
+): Promise<readonly ListedVariable[]> {
+  const found = new Map<string, ListedVariable>()
   for (let offset = 0; ; offset += PAGE) {
     const page = readPage(options, await ask(options, { token, offset, signal }))
-    for (const id of page) ids.add(id)
-    if (page.length < PAGE) return [...ids].toSorted((one, other) => (one < other ? -1 : 1))
+    for (const variable of page) found.set(variable.id, variable)
+    if (page.length < PAGE) {
+      return [...found.values()].toSorted((one, other) => (one.id < other.id ? -1 : 1))
+    }
   }
 }
 
@@ -50,7 +59,7 @@ async function ask(
   }
 }
 
-function readPage({ place, now }: RetrieveOptions, reply: HttpReply): readonly string[] {
+function readPage({ place, now }: RetrieveOptions, reply: HttpReply): readonly ListedVariable[] {
   const unexpected = unexpectedReply(reply, {
     what: WHAT,
     host: place.applianceUrl.host,
@@ -61,11 +70,21 @@ function readPage({ place, now }: RetrieveOptions, reply: HttpReply): readonly s
   if (!Array.isArray(list)) throw unexpected
   const prefix = `${place.account}:variable:`
   return list.map((item: unknown) => {
-    const id = isRecord(item) ? item['id'] : undefined
+    const { id, secrets } = isRecord(item) ? item : {}
     // One entry that cannot be read makes the list uncertain, and an uncertain list removes nothing.
     if (typeof id !== 'string' || !id.startsWith(prefix)) throw unexpected
-    return id.slice(prefix.length)
+    return { id: id.slice(prefix.length), expiresAt: expiryOfNewest(secrets) }
   })
+}
+
+function expiryOfNewest(secrets: unknown): number | undefined {
+  const versions = (Array.isArray(secrets) ? secrets : []).filter((each) => isRecord(each))
+  const newest = versions.toSorted(
+    (one, other) => Number(other['version']) - Number(one['version']),
+  )
+  const text = newest[0]?.['expires_at']
+  const at = typeof text === 'string' ? Date.parse(text) : Number.NaN
+  return Number.isNaN(at) ? undefined : at
 }
 
 function parsed(reply: HttpReply): unknown {

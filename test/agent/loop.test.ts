@@ -227,3 +227,32 @@ test('a machine that slept notices within half a minute that its token is old', 
 
   expect(logins).toHaveLength(2)
 })
+
+test('values are read before one of them ends, and after that at their interval again', async () => {
+  const { passes, advance, stop } = await running({ refreshIntervalMs: 3_600_000 }, (fake) => {
+    fake.expiries = [100_000, 90_000_000]
+  })
+
+  await advance(3_800_000)
+  await stop()
+
+  const read = times(passes, ({ outcomes }) => outcomes.size > 0)
+  expect(read).toEqual([0, 75, 94, 109, 3709])
+})
+
+test('when values end is remembered while Conjur does not say', async () => {
+  const { passes, stages, wake, advance, stop } = await running(
+    { refreshIntervalMs: 3_600_000 },
+    (fake) => {
+      fake.expiries = [400_000]
+    },
+  )
+  stages.expiries = undefined
+  wake.ring()
+
+  await advance(396_000)
+  await stop()
+
+  const read = times(passes, ({ outcomes }) => outcomes.size > 0)
+  expect(read).toEqual([0, 0, 300, 375, 394])
+})

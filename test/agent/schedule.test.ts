@@ -1,6 +1,6 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
-import { isFresh, renewalAgeMs, retryDelayMs } from '../../src/agent/schedule.ts'
+import { describe, expect, test } from 'vitest'
+import { beforeExpiry, isFresh, renewalAgeMs, retryDelayMs } from '../../src/agent/schedule.ts'
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const life = fc.integer({ min: 1000, max: 5 * 3_600_000 })
@@ -65,4 +65,25 @@ test('P3 while the token lives there is always time for another try before it en
       },
     ),
   )
+})
+
+describe('values that end', () => {
+  const interval = 3_600_000
+  const wait = (...expiries: readonly number[]): number =>
+    beforeExpiry(interval, { expiries, now: 1_000_000, atLeastMs: 15_000 })
+
+  test('bring the next reading forward to three quarters of what the first has left', () => {
+    expect(wait(1_000_000 + 400_000, 1_000_000 + 100_000)).toBe(75_000)
+  })
+
+  test('change nothing where they end later, have ended, or are not known', () => {
+    expect(wait(1_000_000 + 2 * interval)).toBe(interval)
+    expect(wait(1_000_000, 5)).toBe(interval)
+    expect(wait()).toBe(interval)
+  })
+
+  test('never make the wait shorter than the least, nor longer than the interval', () => {
+    expect(wait(1_000_001)).toBe(15_000)
+    expect(beforeExpiry(1000, { expiries: [20_000], now: 0, atLeastMs: 15_000 })).toBe(1000)
+  })
 })

@@ -19,6 +19,8 @@ export interface FakeStages extends Stages {
     token: AgentError[]
   }
   lifetimeMs: number
+  /** When values end, as Conjur shows it; undefined where it is not asked. */
+  expiries: readonly number[] | undefined
   answersWhoami: boolean
   /** What the outputs hold. */
   readonly shown: { token: string; values: Record<string, string>; unknown: string[] }
@@ -53,6 +55,7 @@ export function fakeStages(
     server,
     faults: { login: [], read: [], set: [], token: [] },
     lifetimeMs: 480_000,
+    expiries: undefined,
     answersWhoami: true,
     shown: { token: '', values: {}, unknown: [] },
     clock: agentClock(clock),
@@ -89,7 +92,8 @@ export function fakeStages(
           typeof held === 'string' ? { kind: 'value', value: new Secret(held) } : held,
         ]),
       )
-      return { outcomes }
+      const { expiries } = stages
+      return { outcomes, ...(expiries === undefined ? {} : { expiries }) }
     },
     async isConjur() {
       events.push('whoami')
