@@ -1,11 +1,5 @@
+import { OVERDUE_MS } from '../core/overdue.ts'
 import type { StatusDocument } from './status.ts'
-
-/**
- * A pass that is this much overdue means that the loop stands still. It is long, because a pass may
- * be: a platform that is not ready is asked for five minutes, a Conjur that hangs costs a minute a
- * request, and to restart the pod would turn an outage that nobody sees into one (P3).
- */
-const OVERDUE_MS = 600_000
 
 /** Whether the loop turns: the next pass is not long overdue. */
 export function liveness(status: StatusDocument, now: number): { ok: boolean; reasons: string[] } {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { OutputError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { isRecord, parseRecord } from '../core/json.ts'
+import { OVERDUE_MS } from '../core/overdue.ts'
 import { columns, span } from '../core/layout.ts'
 import { symbolsFor, type Symbols } from '../core/terminal.ts'
 
@@ -30,9 +31,6 @@ export async function status({ command, flags, environment }: Invocation): Promi
     if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[J')
   }
 }
-
-/** A pass that is this much overdue means that the loop stands still. */
-const OVERDUE_MS = 60_000
 
 function health(file: string, { isLive }: { isLive: boolean }): number {
   let why: string | undefined
