@@ -5,7 +5,7 @@ import type { AccessToken } from '../conjur/access-token.ts'
 import type { Place } from '../conjur/address.ts'
 import { authenticate } from '../conjur/authenticate.ts'
 import { listVariables, type ListedVariable } from '../conjur/list.ts'
-import { isConjur, retrieve } from '../conjur/retrieve.ts'
+import { isConjur, retrieve, type Outcome } from '../conjur/retrieve.ts'
 import type { IdentityError } from '../core/errors.ts'
 import type { Send } from '../core/http.ts'
 import { createSource } from '../identity/create.ts'
@@ -56,7 +56,7 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
   const main = connect(config, wires)
   const now = (): number => surroundings.clock.now()
   const others = config.connections.map((connection) => ({
-    prefix: `${connection.name}:`,
+    name: connection.name,
     read: createConnection({ ...connect(connection, wires), clock: surroundings.clock }),
   }))
   const { names = [], namespaces = [] } = config.kubernetesSecrets ?? {}
@@ -78,36 +78,36 @@ export function assemble(config: AgentConfig, surroundings: Surroundings): Assem
       authenticate: main.authenticate,
       async retrieve(token, signal) {
         const wanted = await Promise.all(secrets.map((each) => each.wanted(signal)))
-        const ids = groups.flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
+        const idsOf = (connection: string | undefined): string[] =>
+          groups
+            .filter((group) => group.connection === connection)
+            .flatMap(({ entries }) => entries.map(({ variableId }) => variableId))
         const isGroupAll = groups.some(({ fetchAll }) => fetchAll !== undefined)
         const isAll = isGroupAll || wanted.some(({ ofAll }) => ofAll !== undefined)
         const list = isAll ? await main.list(token, signal) : undefined
         const listed = list?.map(({ id }) => id)
         const seen = listed ?? []
-        const all = [
+        const own = [
           ...new Set([
-            ...ids,
+            ...idsOf(undefined),
             ...wanted.flatMap(({ variableIds }) => variableIds),
             ...(isGroupAll ? seen : wanted.flatMap(({ ofAll }) => ofAll?.(seen) ?? [])),
           ]),
         ]
-        const isOther = (id: string): boolean => others.some(({ prefix }) => id.startsWith(prefix))
-        const own = all.filter((id) => !isOther(id))
-        const outcomes = new Map(await main.retrieve(token, own, signal))
-        for (const { prefix, read } of others) {
-          const asked = all.filter((id) => id.startsWith(prefix))
-          if (asked.length === 0) continue
-          const found = await read(
-            asked.map((id) => id.slice(prefix.length)),
-            signal,
-          )
-          for (const [id, outcome] of found) outcomes.set(prefix + id, outcome)
+        const outcomes = await main.retrieve(token, own, signal)
+        const said = new Map<string, Outcome>()
+        for (const { name, read } of others) {
+          const ids = new Set(idsOf(name).map((id) => id.slice(name.length + 1)))
+          if (ids.size === 0) continue
+          for (const [id, outcome] of await read([...ids], signal))
+            said.set(`${name}:${id}`, outcome)
         }
         const expiries = config.refreshBeforeExpiry
           ? await readExpiries(outcomes, async () => list ?? main.list(token, signal), signal)
           : undefined
         return {
           outcomes,
+          others: said,
           ...(listed === undefined ? {} : { listed }),
           ...(expiries === undefined ? {} : { expiries }),
         }

@@ -1,22 +1,17 @@
 import type { AccessToken } from '../conjur/access-token.ts'
 import type { Outcome } from '../conjur/retrieve.ts'
 import { AgentError, ConjurError } from '../core/errors.ts'
-import type { Credential, IdentitySource } from '../identity/source.ts'
-import { elapsedSince, momentOf, type Clock } from './clock.ts'
 import type { HeldToken } from './memory.ts'
-import { isFresh } from './schedule.ts'
+import { hasShownItself, isUsable, logIn, type LoginParts } from './token.ts'
 
 /** What one Conjur is talked to with. */
-export interface ConnectionParts {
-  readonly identity: IdentitySource
-  readonly authenticate: (credential: Credential, signal: AbortSignal) => Promise<AccessToken>
+export interface ConnectionParts extends LoginParts {
   readonly retrieve: (
     token: AccessToken,
     variableIds: readonly string[],
     signal: AbortSignal,
   ) => Promise<ReadonlyMap<string, Outcome>>
   readonly isConjur: (token: AccessToken, signal: AbortSignal) => Promise<boolean>
-  readonly clock: Clock
 }
 
 /** Reads variables of one further Conjur; what goes wrong there is said of each of them, and of nothing else. */
@@ -32,31 +27,24 @@ export type ReadConnection = (
 export function createConnection(parts: ConnectionParts): ReadConnection {
   let held: HeldToken | undefined
 
-  async function logIn(signal: AbortSignal): Promise<AccessToken> {
-    const credential = await parts.identity.token(signal)
-    const received = momentOf(parts.clock)
-    const token = await parts.authenticate(credential, signal)
-    held = { token, received }
-    return token
+  async function renew(signal: AbortSignal): Promise<AccessToken> {
+    held = await logIn(parts, signal)
+    return held.token
   }
 
   async function read(
     variableIds: readonly string[],
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, Outcome>> {
-    const known = held !== undefined && isUsable(held, parts.clock) ? held.token : undefined
-    const token = known ?? (await logIn(signal))
+    const known = isUsable(held, parts.clock) ? held.token : undefined
+    if (known === undefined) return parts.retrieve(await renew(signal), variableIds, signal)
     try {
-      const outcomes = await parts.retrieve(token, variableIds, signal)
-      const proven =
-        known === undefined ||
-        [...outcomes.values()].some(({ kind }) => kind === 'value') ||
-        (await parts.isConjur(token, signal))
-      return proven ? outcomes : unproven(outcomes)
+      const outcomes = await parts.retrieve(known, variableIds, signal)
+      const isProven = await hasShownItself(outcomes, () => parts.isConjur(known, signal))
+      return isProven ? outcomes : unproven(outcomes)
     } catch (error) {
-      const refused = error instanceof AgentError && error.code === 'CONJUR_UNAUTHENTICATED'
-      if (known === undefined || !refused) throw error
-      return parts.retrieve(await logIn(signal), variableIds, signal)
+      if (!(error instanceof AgentError) || error.code !== 'CONJUR_UNAUTHENTICATED') throw error
+      return parts.retrieve(await renew(signal), variableIds, signal)
     }
   }
 
@@ -68,10 +56,6 @@ export function createConnection(parts: ConnectionParts): ReadConnection {
       return new Map(variableIds.map((id) => [id, { kind: 'failed', error }]))
     }
   }
-}
-
-function isUsable({ token, received }: HeldToken, clock: Clock): boolean {
-  return isFresh({ lifetimeMs: token.lifetimeMs, ageMs: elapsedSince(received, clock) })
 }
 
 /** Refusals of something that did not show itself to be Conjur are no refusals (P4). */

@@ -1,16 +1,12 @@
 import type { AccessToken } from '../conjur/access-token.ts'
 import type { Outcome } from '../conjur/retrieve.ts'
 import { AgentError } from '../core/errors.ts'
-import type { Credential, IdentitySource } from '../identity/source.ts'
 import type { Output, Published, Snapshot } from '../outputs/output.ts'
-import { elapsedSince, momentOf, type Clock } from './clock.ts'
 import { learn, snapshotOf, type HeldToken, type Memory } from './memory.ts'
-import { isFresh } from './schedule.ts'
+import { hasShownItself, isUsable, logIn, type LoginParts } from './token.ts'
 
 /** The ports of a pass, and the clock: platform token → access token → values → outputs. */
-export interface Stages {
-  readonly identity: IdentitySource
-  readonly authenticate: (credential: Credential, signal: AbortSignal) => Promise<AccessToken>
+export interface Stages extends LoginParts {
   readonly retrieve: (token: AccessToken, signal: AbortSignal) => Promise<Retrieved>
   /** Whether it is Conjur that answers: asked where nothing else in a pass has shown it. */
   readonly isConjur: (token: AccessToken, signal: AbortSignal) => Promise<boolean>
@@ -20,13 +16,14 @@ export interface Stages {
   readonly outputs: readonly Output[]
   /** Whether a value that Conjur withdrew may go. */
   readonly removeDeleted: boolean
-  readonly clock: Clock
 }
 
 /** What Conjur said in one reading. */
 export interface Retrieved {
   /** By variable id. */
   readonly outcomes: ReadonlyMap<string, Outcome>
+  /** What further connections said, each proven by itself: it proves nothing of this one. */
+  readonly others?: ReadonlyMap<string, Outcome>
   /** Every variable that there is for us, where an output asks for all. */
   readonly listed?: readonly string[]
   /** Epoch milliseconds at which values end, where that was asked for and could be had. */
@@ -76,8 +73,8 @@ export async function cycle(
       outputErrors.push(error)
     }
   }
-  const logIn = async (): Promise<HeldToken> => {
-    const held = await newToken(stages, signal)
+  const renew = async (): Promise<HeldToken> => {
+    const held = await logIn(stages, signal)
     known = { ...known, held }
     loggedIn = true
     if (stages.tokenOutput !== undefined) {
@@ -86,12 +83,12 @@ export async function cycle(
     return held
   }
   const end = (error?: AgentError): Report => {
-    const { outcomes } = retrieved
+    const outcomes = new Map([...retrieved.outcomes, ...(retrieved.others ?? [])])
     return { memory: known, loggedIn, outcomes, published, error, outputErrors }
   }
 
   try {
-    let held = task.renew || !isUsable(known.held, stages.clock) ? await logIn() : known.held
+    let held = task.renew || !isUsable(known.held, stages.clock) ? await renew() : known.held
     if (!task.values) return end()
     if (!loggedIn && stages.tokenOutput !== undefined) {
       await publish(stages.tokenOutput, tokenAlone(held.token))
@@ -102,18 +99,19 @@ export async function cycle(
       // The token may have been revoked, or the server's clock runs ahead: one new one is worth it.
       if (loggedIn || !(error instanceof AgentError) || error.code !== 'CONJUR_UNAUTHENTICATED')
         throw error
-      held = await logIn()
+      held = await renew()
       retrieved = await stages.retrieve(held.token, signal)
     }
-    const { outcomes, listed, expiries = known.expiries } = retrieved
-    const proven = loggedIn || (await hasShownItself(stages, { outcomes, held, signal }))
-    known = {
-      ...learn(known, outcomes, { proven, removeDeleted: stages.removeDeleted }),
-      expiries,
-    }
-    const snapshot = snapshotOf(known, held.token, {
-      variableIds: outcomes.keys(),
-      removeDeleted: stages.removeDeleted,
+    const { outcomes, others = new Map(), listed, expiries = known.expiries } = retrieved
+    const { token } = held
+    const proven =
+      loggedIn || (await hasShownItself(outcomes, () => stages.isConjur(token, signal)))
+    const { removeDeleted } = stages
+    known = learn(known, outcomes, { proven, removeDeleted })
+    known = { ...learn(known, others, { proven: true, removeDeleted }), expiries }
+    const snapshot = snapshotOf(known, token, {
+      variableIds: [...outcomes.keys(), ...others.keys()],
+      removeDeleted,
       listed,
     })
     for (const output of stages.outputs) await publish(output, snapshot)
@@ -125,32 +123,6 @@ export async function cycle(
   }
 }
 
-function isUsable(held: HeldToken | undefined, clock: Clock): held is HeldToken {
-  if (held === undefined) return false
-  const ageMs = elapsedSince(held.received, clock)
-  return isFresh({ lifetimeMs: held.token.lifetimeMs, ageMs })
-}
-
-async function newToken(stages: Stages, signal: AbortSignal): Promise<HeldToken> {
-  const credential = await stages.identity.token(signal)
-  // The life is counted from before the request: the server issued the token no earlier.
-  const received = momentOf(stages.clock)
-  return { token: await stages.authenticate(credential, signal), received }
-}
-
 function tokenAlone(token: AccessToken): Snapshot {
   return { accessToken: token.secret, values: new Map(), unknown: new Set() }
-}
-
-interface Shown {
-  readonly outcomes: Report['outcomes']
-  readonly held: HeldToken
-  readonly signal: AbortSignal
-}
-
-/** A refusal counts only if the same server also says what only Conjur says: a value, or whose token this is. */
-async function hasShownItself(stages: Stages, { outcomes, held, signal }: Shown): Promise<boolean> {
-  const kinds = new Set([...outcomes.values()].map((outcome) => outcome.kind))
-  if (kinds.has('value') || !(kinds.has('missing') || kinds.has('forbidden'))) return true
-  return stages.isConjur(held.token, signal)
 }

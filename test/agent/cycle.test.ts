@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { cycle, type Report, type Task } from '../../src/agent/cycle.ts'
 import { emptyMemory, type Memory } from '../../src/agent/memory.ts'
 import { ConjurError, OutputError } from '../../src/core/errors.ts'
+import { Secret } from '../../src/core/secret.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
 
@@ -163,4 +164,20 @@ test('P7 an aborted pass ends with the reason of the signal', async () => {
   const ended = cycle(stages, { memory: emptyMemory, task: all }, stop.signal)
 
   await expect(ended).rejects.toThrow('asked to end')
+})
+
+test('P4 a value from another connection proves nothing of the server that refuses', async () => {
+  const stages = fakeStages(fakeClock(), { b: '2' })
+  stages.answersWhoami = false
+  const other = new Map([['old:a', { kind: 'value', value: new Secret('1') } as const]])
+  const both: FakeStages = {
+    ...stages,
+    retrieve: async (token, end) => ({ ...(await stages.retrieve(token, end)), others: other }),
+  }
+  let { memory } = await pass(both)
+  stages.server.set('b', { kind: 'forbidden' })
+
+  for (let count = 0; count < 3; count++) ({ memory } = await pass(both, memory))
+
+  expect(stages.shown.values).toEqual({ b: '2', 'old:a': '1' })
 })
