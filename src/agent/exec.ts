@@ -1,25 +1,17 @@
 import type { Logger } from 'pino'
-import type { AgentConfig } from '../config/load.ts'
 import { UsageError } from '../core/errors.ts'
-import { VERSION } from '../core/version.ts'
 import { environmentOutput, type EnvironmentOutput } from '../outputs/environment.ts'
-import { assemble, type Surroundings } from './assemble.ts'
 import { childEnvironment, createChild, type Child } from './child.ts'
-import { systemClock } from './clock.ts'
+import { createEngine, type EngineParts } from './engine.ts'
 import { loop } from './loop.ts'
-import { createObserver } from './observe.ts'
 import { once } from './once.ts'
-import { unmetOf } from './verdict.ts'
 import { createWake } from './wake.ts'
 
-export interface ExecOptions {
-  readonly config: AgentConfig
-  readonly environment: Surroundings['environment']
-  readonly log: Logger
+export interface ExecOptions extends EngineParts {
   /** The program and its arguments. */
   readonly command: readonly string[]
   readonly flags: Readonly<Record<string, string | boolean>>
-  /** Calls back for every signal that the process gets; yields how to stop listening. */
+  /** Calls back for every signal of {@link PASSED_ON} that the process gets. */
   readonly onSignal: (handler: (name: NodeJS.Signals) => void) => void
 }
 
@@ -61,41 +53,22 @@ export async function execute(options: ExecOptions): Promise<number> {
     const texts = [...values.current()].map(([name, value]) => [name, value.text()] as const)
     return child.run(childEnvironment(environment, texts))
   }
-  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
-  const assembly = assemble(config, {
-    clock: systemClock,
-    random: Math.random,
+  const { observer, assembly, onceOptions, loopOptions } = createEngine({
+    config,
     environment,
-    identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
-    measured: (operation, send) => observer.measured(operation, send),
-    reloaded: (reloaded) => observer.reloaded(reloaded),
+    log,
   })
   const stages = { ...assembly.stages, outputs: [values] }
   try {
-    const memory = await once(
-      stages,
-      {
-        retryCountLimit: config.retry.countLimit,
-        retryIntervalMs: config.retry.intervalMs,
-        random: Math.random,
-        unmet: unmetOf(config, 'any value'),
-        onPass: (report, retry) =>
-          observer.passed(report, { retry, valuesInMs: undefined, renewalInMs: undefined }),
-      },
-      stop.signal,
-    )
+    const memory = await once(stages, onceOptions, stop.signal)
     await run()
     running = true
     if (flags['once'] === true) return await child.ended
     const keeping = loop(
       stages,
       {
+        ...loopOptions,
         memory,
-        refreshIntervalMs: config.refreshIntervalMs,
-        retryIntervalMs: config.retry.intervalMs,
-        renewAfterMs: config.conjur.renewAfterMs,
-        random: Math.random,
-        unmet: unmetOf(config),
         onPass(report, next) {
           observer.passed(report, next)
           if (hasChanged(values, report.published)) {
@@ -141,7 +114,8 @@ function tell({ child, onChange, log, run }: Telling): void {
   run().catch(() => undefined)
 }
 
-const SIGNALS = [
+/** Signals that the child gets in the agent's place, and those that can tell it of a change. */
+export const PASSED_ON = [
   'SIGHUP',
   'SIGINT',
   'SIGQUIT',
@@ -154,9 +128,9 @@ const SIGNALS = [
 function changeOf(flag: string | boolean | undefined): OnChange {
   if (flag === undefined || flag === 'restart') return 'restart'
   if (flag === 'nothing') return 'nothing'
-  const signal = SIGNALS.find((name) => name === flag || name === `SIG${String(flag)}`)
+  const signal = PASSED_ON.find((name) => name === flag || name === `SIG${String(flag)}`)
   if (signal !== undefined) return signal
   throw new UsageError('USAGE', `--on-change ${String(flag)} is no way to tell a child`, {
-    hint: `write restart, nothing, or one of ${SIGNALS.join(', ')}`,
+    hint: `write restart, nothing, or one of ${PASSED_ON.join(', ')}`,
   })
 }

@@ -3,17 +3,15 @@ import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
 import { AgentError } from '../core/errors.ts'
-import { VERSION } from '../core/version.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
-import { assemble } from './assemble.ts'
 import { systemClock } from './clock.ts'
+import { createEngine } from './engine.ts'
 import type { LeadOptions } from './leader.ts'
 import { loop } from './loop.ts'
-import { createObserver, type Observer } from './observe.ts'
+import type { Observer } from './observe.ts'
 import { once } from './once.ts'
-import { unmetOf } from './verdict.ts'
 import { createWake, type Wake } from './wake.ts'
 
 /** How long a command may take to end after a signal; what still hangs then is left behind (P7). */
@@ -64,7 +62,10 @@ export async function start(invocation: Invocation): Promise<number> {
 async function superviseChild(invocation: Invocation): Promise<number> {
   const loaded = await load(invocation)
   const log = loggerOf(loaded.config)
-  const { execute } = await import('./exec.ts')
+  const { execute, PASSED_ON } = await import('./exec.ts')
+  const onSignal = (handler: (name: NodeJS.Signals) => void): void => {
+    for (const name of PASSED_ON) process.on(name, () => handler(name))
+  }
   const { positionals: command, flags } = invocation
   return execute({ ...loaded, log, command, flags, onSignal })
 }
@@ -72,21 +73,6 @@ async function superviseChild(invocation: Invocation): Promise<number> {
 function loggerOf({ logLevel }: AgentConfig): Logger {
   const { stderr } = process
   return createLogger({ level: logLevel, destination: stderr, pretty: stderr.isTTY })
-}
-
-/** Signals that a child is to get in the agent's place. */
-const PASSED_ON: readonly NodeJS.Signals[] = [
-  'SIGTERM',
-  'SIGINT',
-  'SIGHUP',
-  'SIGQUIT',
-  'SIGUSR1',
-  'SIGUSR2',
-  'SIGWINCH',
-]
-
-function onSignal(handler: (name: NodeJS.Signals) => void): void {
-  for (const name of PASSED_ON) process.on(name, () => handler(name))
 }
 
 /** A sub-command beats every setting; `run` leaves the mode to them. */
@@ -122,22 +108,10 @@ async function load({ command, flags, environment }: Invocation): Promise<Loaded
   return { config, files: given.files, environment }
 }
 
-async function runOnce({ config, environment, log }: Run, signal: AbortSignal): Promise<void> {
-  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
-  const assembly = assemble(config, surroundings(observer, environment))
+async function runOnce(run: Run, signal: AbortSignal): Promise<void> {
+  const { assembly, onceOptions } = createEngine(run)
   try {
-    await once(
-      assembly.stages,
-      {
-        retryCountLimit: config.retry.countLimit,
-        retryIntervalMs: config.retry.intervalMs,
-        random: Math.random,
-        unmet: unmetOf(config, 'any value'),
-        onPass: (report, retry) =>
-          observer.passed(report, { retry, valuesInMs: undefined, renewalInMs: undefined }),
-      },
-      signal,
-    )
+    await once(assembly.stages, onceOptions, signal)
   } finally {
     await assembly.close()
   }
@@ -171,8 +145,7 @@ async function untilChanged(
     changed.abort(new Error('the configuration changed'))
   }
   const onHangUp = (): void => void reconsider()
-  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
-  const assembly = assemble(config, surroundings(observer, environment))
+  const { observer, assembly, loopOptions } = createEngine({ config, environment, log })
   const { watched } = assembly.stages.identity
   const unwatch = await watch(
     { config, files, environment, watched, log },
@@ -191,11 +164,7 @@ async function untilChanged(
     loop(
       assembly.stages,
       {
-        refreshIntervalMs: config.refreshIntervalMs,
-        retryIntervalMs: config.retry.intervalMs,
-        renewAfterMs: config.conjur.renewAfterMs,
-        random: Math.random,
-        unmet: unmetOf(config),
+        ...loopOptions,
         onPass: (report, facts) => {
           observer.passed(report, facts)
           assembly.reloader.published(report.published, either)
@@ -230,9 +199,9 @@ async function leadAnd(
   signal: AbortSignal,
 ): Promise<void> {
   const { connect } = await import('../kubernetes/cluster.ts')
-  const { leasePort } = await import('../kubernetes/lease.ts')
+  const { leasePort, STANDALONE_LEASE } = await import('../kubernetes/lease.ts')
   const { whileLeading } = await import('./leader.ts')
-  const lease = leasePort(await connect(), { namespace, name: 'conjur-agent-standalone' })
+  const lease = leasePort(await connect(), { namespace, name: STANDALONE_LEASE })
   const onChange: LeadOptions['onChange'] = (state) => {
     log.info({ code: 'LEASE', state }, `${state} by the Lease`)
     if (state !== 'leading') observer.standsBy(state)
@@ -305,18 +274,4 @@ async function watch(
     },
     onFailure: (error) => log.warn({ code: 'WATCH_FAILED' }, `${error.message}; the timer goes on`),
   })
-}
-
-function surroundings(
-  observer: Observer,
-  environment: Invocation['environment'],
-): Parameters<typeof assemble>[1] {
-  return {
-    clock: systemClock,
-    random: Math.random,
-    environment,
-    identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
-    measured: (operation, send) => observer.measured(operation, send),
-    reloaded: (reloaded) => observer.reloaded(reloaded),
-  }
 }

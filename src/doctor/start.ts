@@ -1,3 +1,4 @@
+import { STANDALONE_LEASE } from '../kubernetes/lease.ts'
 import { existsSync } from 'node:fs'
 import { parseDuration } from '../config/duration.ts'
 import { readGiven } from '../config/given.ts'
@@ -154,7 +155,7 @@ async function printRbac(
       ...(read.partial.kubernetesSecrets === undefined
         ? {}
         : { secretNamespaces: read.partial.kubernetesSecrets.namespaces }),
-      ...(read.partial.mode === 'standalone' ? { lease: 'conjur-agent-standalone' } : {}),
+      ...(read.partial.mode === 'standalone' ? { lease: STANDALONE_LEASE } : {}),
     }),
   )
   return 0

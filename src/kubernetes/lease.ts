@@ -6,6 +6,9 @@ import {
   type Cluster,
 } from './cluster.ts'
 
+/** The Lease by which one replica of a standalone agent at a time works. */
+export const STANDALONE_LEASE = 'conjur-agent-standalone'
+
 /** A Lease as it stands: who holds it, until when. */
 export interface HeldLease {
   readonly holder: string

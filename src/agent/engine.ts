@@ -1,0 +1,57 @@
+import type { Logger } from 'pino'
+import type { AgentConfig } from '../config/load.ts'
+import { VERSION } from '../core/version.ts'
+import { assemble, type Assembly, type Surroundings } from './assemble.ts'
+import { systemClock } from './clock.ts'
+import type { LoopOptions } from './loop.ts'
+import { createObserver, type Observer } from './observe.ts'
+import type { OnceOptions } from './once.ts'
+import { unmetOf } from './verdict.ts'
+
+/** What an engine is made of: one configuration, and what the process was started with. */
+export interface EngineParts {
+  readonly config: AgentConfig
+  readonly environment: Surroundings['environment']
+  readonly log: Logger
+}
+
+/** The agent for one configuration, ready to run once or for ever. */
+export interface Engine {
+  readonly observer: Observer
+  readonly assembly: Assembly
+  readonly onceOptions: OnceOptions
+  /** Of a loop that tells the observer of its passes; `wake`, and what else hears of them, is the caller's. */
+  readonly loopOptions: Omit<LoopOptions, 'onPass' | 'wake'>
+}
+
+/** Puts the pieces of a configuration under their observer, on the system's clock. */
+export function createEngine({ config, environment, log }: EngineParts): Engine {
+  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
+  const assembly = assemble(config, {
+    clock: systemClock,
+    random: Math.random,
+    environment,
+    identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
+    measured: (operation, send) => observer.measured(operation, send),
+    reloaded: (reloaded) => observer.reloaded(reloaded),
+  })
+  return {
+    observer,
+    assembly,
+    onceOptions: {
+      retryCountLimit: config.retry.countLimit,
+      retryIntervalMs: config.retry.intervalMs,
+      random: Math.random,
+      unmet: unmetOf(config, 'any value'),
+      onPass: (report, retry) =>
+        observer.passed(report, { retry, valuesInMs: undefined, renewalInMs: undefined }),
+    },
+    loopOptions: {
+      refreshIntervalMs: config.refreshIntervalMs,
+      retryIntervalMs: config.retry.intervalMs,
+      renewAfterMs: config.conjur.renewAfterMs,
+      random: Math.random,
+      unmet: unmetOf(config),
+    },
+  }
+}
