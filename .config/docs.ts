@@ -45,6 +45,22 @@ ${rows.map((row) => `| ${row} |`).join('\n')}
   default: plain
 \`\`\`
 
+## Several addresses of one Conjur
+
+\`CONJUR_APPLIANCE_URL\` may list a leader and its followers, or several followers, with commas or white space between, each https, each with a
+certificate of the same CA. So may \`CONJUR_AUTHN_URL\` (all of one authenticator) and the \`applianceUrl\` of a connection below.
+
+\`\`\`sh
+CONJUR_APPLIANCE_URL=https://follower-1.example.com,https://follower-2.example.com,https://leader.example.com
+\`\`\`
+
+The first is asked as long as it answers. The next one is asked where no connection comes about, none is trusted, the answer is cut off or late
+(a share of \`CONJUR_HTTP_TIMEOUT\`, 15 s at most), or it is a 5xx. Any other answer is the answer: a 401, 403 or 404 is never asked for elsewhere.
+Before another server is asked there is a pause of up to a second by chance. The agent then stays with the one that answers, and asks the first
+again after five to ten minutes, by chance too, so that a server that dies or comes back does not get everyone at once. Each switch is one log line,
+\`SERVER_SWITCHED\`. A refusal in a pass in which another server took over proves nothing: a value goes only when one and the same server refuses it.
+\`conjur-agent doctor\` tries every address.
+
 ## More than one Conjur
 
 A config file may name further connections, and a group the one its values come from. A connection has from the settings at the

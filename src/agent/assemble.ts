@@ -11,6 +11,7 @@ import type { Send } from '../core/http.ts'
 import { createSource } from '../identity/create.ts'
 import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
+import { createFollowers, type Followers, type Switch } from '../net/followers.ts'
 import { createSender, type Sender, type SendOptions } from '../net/send.ts'
 import { readCa } from '../net/trusted-ca.ts'
 import { kubernetesSecrets, type KubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
@@ -22,6 +23,7 @@ import type { Clock } from './clock.ts'
 import { createConnection, type ConnectionParts } from './connection.ts'
 import type { Stages } from './cycle.ts'
 import { readExpiries } from './expiries.ts'
+import { byOneServer } from './one-server.ts'
 import { explainRefusal } from './refusal.ts'
 import { secretStore } from './secret-store.ts'
 
@@ -35,6 +37,8 @@ export interface Surroundings {
   /** The same Send, watched under a name. */
   readonly measured: (operation: string, send: Send) => Send
   readonly reloaded: (reloaded: Reloaded) => void
+  /** Told when another of several servers takes over. */
+  readonly switched: (change: Switch) => void
 }
 
 /** The pieces of one configuration, put together, and how to let go of their connections. */
@@ -175,15 +179,23 @@ function connect(
   const toPlatform = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
   const toInternet = opened(remote)
   const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
+  const readers = followersOf([conjur.applianceUrl, ...conjur.followers], surroundings)
+  const isOneList =
+    [conjur.authnBaseUrl, ...conjur.authnFollowers].join(' ') ===
+    [conjur.applianceUrl, ...conjur.followers].join(' ')
+  const doors = isOneList
+    ? readers
+    : followersOf([conjur.authnBaseUrl, ...conjur.authnFollowers], surroundings)
+  const toLogin = doors.through(surroundings.measured('authenticate', toConjur))
   const reading = {
-    send: surroundings.measured('retrieve', toConjur),
+    send: readers.through(surroundings.measured('retrieve', toConjur)),
     place,
     timeoutMs: conjur.timeoutMs,
     now: () => surroundings.clock.now(),
   }
   const logins = {
     ...reading,
-    send: surroundings.measured('authenticate', toConjur),
+    send: toLogin,
     place: { ...place, applianceUrl: conjur.authnBaseUrl },
     authenticator: conjur.authenticator,
     login: conjur.login,
@@ -196,7 +208,7 @@ function connect(
       onRetry: surroundings.identityRetry,
       toPlatform: surroundings.measured('platform', toPlatform),
       toInternet: surroundings.measured('platform', toInternet),
-      toConjur: surroundings.measured('authenticate', toConjur),
+      toConjur: toLogin,
       toTokenProxy: ({ ca, serverName }) => {
         const options = { ca: () => readTokenProxyCa(ca), serverName, ...remote }
         return surroundings.measured('platform', opened(options))
@@ -211,9 +223,28 @@ function connect(
         throw explainRefusal(error, credential, conjur.authenticator.type)
       }
     },
-    retrieve: (token, variableIds, signal) => retrieve(reading, token, { variableIds, signal }),
-    isConjur: (token, signal) => isConjur(reading, token, signal),
+    ...byOneServer(
+      {
+        retrieve: (token, variableIds, signal) => retrieve(reading, token, { variableIds, signal }),
+        isConjur: (token, signal) => isConjur(reading, token, signal),
+      },
+      readers.switches,
+    ),
     list: (token, signal) => listVariables(reading, token, signal),
     toPlatform,
   }
+}
+
+/** One choice of server for everything that is asked of the same addresses. */
+function followersOf(
+  servers: readonly [URL, ...URL[]],
+  { clock, random, switched }: Surroundings,
+): Followers {
+  return createFollowers({
+    servers,
+    now: () => clock.monotonic(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    random,
+    onSwitch: switched,
+  })
 }

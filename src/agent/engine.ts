@@ -34,6 +34,7 @@ export function createEngine({ config, environment, log }: EngineParts): Engine 
     identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
     measured: (operation, send) => observer.measured(operation, send),
     reloaded: (reloaded) => observer.reloaded(reloaded),
+    switched: (change) => observer.switched(change),
   })
   return {
     observer,

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
 import type { AgentError, IdentityError } from '../core/errors.ts'
+import type { Switch } from '../net/followers.ts'
 import type { Published } from '../outputs/output.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import type { Report } from './cycle.ts'
@@ -15,6 +16,7 @@ export interface Narrator {
   ): void
   identityRetry(reason: IdentityError, waitMs: number): void
   reloaded(reloaded: Reloaded): void
+  switched(change: Switch): void
 }
 
 /** So many outputs are named in one line; of the others their number is told. */
@@ -26,12 +28,13 @@ export function narrator(log: Logger): Narrator {
   return {
     started(config) {
       for (const { level, text } of config.notes) log[level]({ code: 'CONFIG_NOTE' }, text)
-      const { authenticator, login, applianceUrl } = config.conjur
+      const { authenticator, login, applianceUrl, followers } = config.conjur
       log.info(
         {
           code: 'STARTED',
           mode: config.mode,
           conjur: applianceUrl.host,
+          ...(followers.length === 0 ? {} : { followers: followers.map(({ host }) => host) }),
           authenticator: [authenticator.type, authenticator.serviceId].filter(Boolean).join('/'),
           login: login ?? 'named by the token',
           identitySource: config.identity.source.kind,
@@ -76,6 +79,11 @@ export function narrator(log: Logger): Narrator {
     reloaded({ group, kind, result, what }) {
       const level = result === 'failed' ? 'warn' : 'info'
       log[level]({ code: 'RELOAD', group, kind, result }, `told the application: ${what}`)
+    },
+    switched({ from, to, why }) {
+      const told = { code: 'SERVER_SWITCHED', from, to }
+      if (why === undefined) log.info(told, `${to} answers again and is asked from now on`)
+      else log.warn({ ...told, why }, `${why}; ${to} is asked from now on`)
     },
   }
 }

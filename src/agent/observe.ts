@@ -7,6 +7,7 @@ import { AgentError, type IdentityError } from '../core/errors.ts'
 import type { HttpRequest, Send } from '../core/http.ts'
 import { SendFailure } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
+import type { Switch } from '../net/followers.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
@@ -28,6 +29,7 @@ export interface Observer {
   standsBy(state: 'following' | 'unknown'): void
   identityRetry(reason: IdentityError, waitMs: number): void
   reloaded(reloaded: Reloaded): void
+  switched(change: Switch): void
   /** The same Send, its requests counted and timed under a name. */
   measured(operation: string, send: Send): Send
   /** Opens the ports that are asked for; one that cannot be had is a warning. `refresh` is what POST /refresh does. */
@@ -84,6 +86,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
       tell.reloaded(reloaded)
       measures.reloaded(reloaded)
     },
+    switched: (change) => tell.switched(change),
     measured: (operation, send) => async (request) => {
       const started = clock.monotonic()
       const done = (result: string): void =>

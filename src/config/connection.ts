@@ -3,12 +3,16 @@ import type { Take } from './reader.ts'
 import { Unfit } from './setting.ts'
 import { settings } from './settings.ts'
 import type { Sources } from './sources.ts'
-import { splitAuthnUrl, type AuthenticatorName } from './trust.ts'
+import { splitAuthnUrls, type AuthenticatorName } from './trust.ts'
 
 /** What is known of Conjur so far; whatever is undefined has its problem noted. */
 export interface Conjur {
   readonly applianceUrl: URL | undefined
+  /** Where values are read while that one is away, in order of preference. */
+  readonly followers: readonly URL[]
   readonly authnBaseUrl: URL | undefined
+  /** The same for logins. */
+  readonly authnFollowers: readonly URL[]
   readonly account: string | undefined
   readonly authenticator: AuthenticatorName | undefined
   readonly login: string | undefined
@@ -29,12 +33,12 @@ const namesItself: readonly string[] = ['authn-jwt', 'authn-oidc']
 
 /** Where Conjur is, whom to trust there, and as whom to log in. */
 export function readConjur(take: Take, { found, problems }: ConjurContext): Conjur {
-  const applianceUrl = take(settings.applianceUrl)
+  const appliances = take(settings.applianceUrl)
   const named = take(settings.authenticator)
-  const authnUrl = take(settings.authnUrl)
+  const authnUrls = take(settings.authnUrl)
   const [authnUrlRaw] = found.settings.get('authnUrl') ?? []
   const [authenticatorRaw] = found.settings.get('authenticator') ?? []
-  const split = authnUrl === undefined ? undefined : splitAuthnUrl(authnUrl)
+  const split = authnUrls === undefined ? undefined : splitAuthnUrls(authnUrls)
   if (split instanceof Unfit && authnUrlRaw !== undefined) {
     problems.push(problemOf(authnUrlRaw, `"${String(authnUrlRaw.value)}" ${split.reason}`))
   }
@@ -71,9 +75,13 @@ export function readConjur(take: Take, { found, problems }: ConjurContext): Conj
   }
   const pem = take(settings.sslCertificate)
   const file = take(settings.certFile)
+  const [applianceUrl, ...followers] = appliances ?? fromUrl?.applianceUrls ?? []
+  const [authnBaseUrl, ...authnFollowers] = fromUrl?.applianceUrls ?? appliances ?? []
   return {
-    applianceUrl: applianceUrl ?? fromUrl?.applianceUrl,
-    authnBaseUrl: fromUrl?.applianceUrl ?? applianceUrl,
+    applianceUrl,
+    followers,
+    authnBaseUrl,
+    authnFollowers,
     account,
     authenticator,
     login,

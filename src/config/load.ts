@@ -14,8 +14,11 @@ import { readIdentity, type IdentityConfig } from './identity.ts'
 export interface ConjurConfig {
   /** Where values are read. */
   readonly applianceUrl: URL
+  /** The same Conjur elsewhere, in order of preference, for when that address is away. */
+  readonly followers: readonly URL[]
   /** Where logins go; the same unless CONJUR_AUTHN_URL names another server. */
   readonly authnBaseUrl: URL
+  readonly authnFollowers: readonly URL[]
   readonly account: string
   readonly authenticator: AuthenticatorName
   readonly login: string | undefined

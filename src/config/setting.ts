@@ -72,13 +72,33 @@ export function interval(value: string): number | 'off' | Unfit {
   return duration(value)
 }
 
-export function httpsUrl(value: string): URL | Unfit {
+function httpsUrl(value: string): URL | Unfit {
   if (!URL.canParse(value)) return new Unfit('is no URL such as https://conjur.example.com')
   const url = new URL(value)
   if (url.protocol !== 'https:') return new Unfit('is not https')
   if (url.username !== '' || url.password !== '') return new Unfit('holds a user name or password')
   if (url.search !== '' || url.hash !== '') return new Unfit('holds a query or fragment')
   return url
+}
+
+/** One https address or several, with commas or white space between; what is wrong is told of each by its place in the list. */
+export function httpsUrls(value: string): readonly [URL, ...URL[]] | Unfit {
+  const typed = value.split(/[\s,]+/).filter((item) => item !== '')
+  if (typed.length === 1) {
+    const url = httpsUrl(typed[0] ?? '')
+    return url instanceof Unfit ? url : [url]
+  }
+  const read = typed.map((item) => httpsUrl(item))
+  const urls = read.flatMap((url) => (url instanceof Unfit ? [] : [url]))
+  const wrong = read.flatMap((url, index) => {
+    const place = `address ${index + 1}`
+    if (url instanceof Unfit) return [`${place} ${url.reason}`]
+    const same = read.findIndex((other) => other instanceof URL && other.href === url.href)
+    return same === index ? [] : [`${place} is address ${same + 1} again`]
+  })
+  if (wrong.length > 0) return new Unfit(`lists ${typed.length} addresses: ${wrong.join('; ')}`)
+  const [first, ...others] = urls
+  return first === undefined ? new Unfit('holds no address') : [first, ...others]
 }
 
 /** A proxy as HTTPS_PROXY names it; without a scheme it is http. */

@@ -9,7 +9,7 @@ import {
   boolean,
   duration,
   filePath,
-  httpsUrl,
+  httpsUrls,
   integer,
   interval,
   list,
@@ -37,8 +37,8 @@ export const settings = {
   applianceUrl: setting({
     env: 'CONJUR_APPLIANCE_URL',
     example: 'https://conjur.example.com',
-    help: "Conjur's address, always https. CONJUR_AUTHN_URL alone gives it too.",
-    parse: httpsUrl,
+    help: "Conjur's address, always https. CONJUR_AUTHN_URL alone gives it too. Several, with commas between: the next is asked where one is away.",
+    parse: httpsUrls,
   }),
   account: setting({
     env: 'CONJUR_ACCOUNT',
@@ -55,8 +55,8 @@ export const settings = {
   authnUrl: setting({
     env: 'CONJUR_AUTHN_URL',
     example: 'https://conjur.example.com/authn-jwt/prod',
-    help: 'Where to authenticate: appliance URL and authenticator in one.',
-    parse: httpsUrl,
+    help: 'Where to authenticate: appliance URL and authenticator in one; several as above.',
+    parse: httpsUrls,
   }),
   sslCertificate: setting({
     env: 'CONJUR_SSL_CERTIFICATE',

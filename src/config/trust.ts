@@ -41,10 +41,26 @@ export function authenticatorName(value: string): AuthenticatorName | Unfit {
   return { type, serviceId }
 }
 
+/** Authentication URLs in their parts: all of one authenticator. */
+export function splitAuthnUrls(
+  urls: readonly [URL, ...URL[]],
+): { applianceUrls: readonly URL[]; authenticator: AuthenticatorName } | Unfit {
+  const [first, ...others] = urls.map((url) => splitAuthnUrl(url))
+  if (first === undefined || first instanceof Unfit) return first ?? new Unfit('holds no address')
+  const applianceUrls = [first.applianceUrl]
+  for (const [index, other] of others.entries()) {
+    if (other instanceof Unfit) return new Unfit(`${other.reason} (address ${index + 2})`)
+    const { type, serviceId } = other.authenticator
+    if (type !== first.authenticator.type || serviceId !== first.authenticator.serviceId) {
+      return new Unfit(`names another authenticator in address ${index + 2} than in the first`)
+    }
+    applianceUrls.push(other.applianceUrl)
+  }
+  return { applianceUrls, authenticator: first.authenticator }
+}
+
 /** An authentication URL in its parts: what stands before `/authn…`, and the authenticator. */
-export function splitAuthnUrl(
-  url: URL,
-): { applianceUrl: URL; authenticator: AuthenticatorName } | Unfit {
+function splitAuthnUrl(url: URL): { applianceUrl: URL; authenticator: AuthenticatorName } | Unfit {
   const segments = url.pathname.split('/').filter((segment) => segment !== '')
   const at = segments.findIndex((segment) => /^authn(-|$)/.test(segment))
   if (at === -1) return new Unfit('has no authenticator in its path, such as /authn-jwt/prod')

@@ -102,7 +102,7 @@ function presentation(type: Authenticator['type'], shown: Secret): Presentation 
 
 /** Reads what Conjur said to a login. Throws a ConjurError unless it is an access token. */
 export function readAuthenticateReply(reply: HttpReply, options: AuthenticateOptions): AccessToken {
-  const asked = askedOf(options)
+  const asked = { ...askedOf(options), ...(reply.from === undefined ? {} : { host: reply.from }) }
   if (reply.status === 200) {
     const token = parseAccessToken(decode(reply))
     if (token !== undefined) return token

@@ -17,20 +17,20 @@ export function conjurCode(reply: HttpReply): string | undefined {
 
 /** The error of a reply that is neither what was asked for nor one the caller knows better. */
 export function unexpectedReply(reply: HttpReply, asked: Asked): ConjurError {
-  const { status } = reply
+  const { status, from: host = asked.host } = reply
   const code = conjurCode(reply)
-  const facts = { host: asked.host, status, ...(code === undefined ? {} : { conjurCode: code }) }
+  const facts = { host, status, ...(code === undefined ? {} : { conjurCode: code }) }
   if (status >= 300 && status < 400) {
     return new ConjurError(
       'CONJUR_BAD_REPLY',
-      `${asked.host} redirects ${asked.what} elsewhere (${status}); redirects are not followed`,
+      `${host} redirects ${asked.what} elsewhere (${status}); redirects are not followed`,
       { hint: 'set CONJUR_APPLIANCE_URL to the address that Conjur itself answers', facts },
     )
   }
   if (status === 429 || status >= 500) {
     return new ConjurError(
       'CONJUR_UNAVAILABLE',
-      `${asked.host} cannot answer ${asked.what} now (${status})`,
+      `${host} cannot answer ${asked.what} now (${status})`,
       {
         hint: `look at Conjur's own health and log; it is asked again`,
         retryable: true,
@@ -42,15 +42,15 @@ export function unexpectedReply(reply: HttpReply, asked: Asked): ConjurError {
   if (status === 200 || status === 201 || status === 204) {
     return new ConjurError(
       'CONJUR_BAD_REPLY',
-      `${asked.host} answers ${asked.what} with something that is not Conjur's`,
+      `${host} answers ${asked.what} with something that is not Conjur's`,
       {
-        hint: `curl -i ${asked.host} shows who answers there: a proxy, a portal, or a base path that is missing in CONJUR_APPLIANCE_URL`,
+        hint: `curl -i ${host} shows who answers there: a proxy, a portal, or a base path that is missing in CONJUR_APPLIANCE_URL`,
         retryable: true,
         facts: { ...facts, contentType: reply.headers['content-type'] },
       },
     )
   }
-  return new ConjurError('CONJUR_REJECTED', `${asked.host} rejects ${asked.what} (${status})`, {
+  return new ConjurError('CONJUR_REJECTED', `${host} rejects ${asked.what} (${status})`, {
     hint: `see Conjur's own log at this time for the CONJ… code`,
     facts,
   })
@@ -59,10 +59,11 @@ export function unexpectedReply(reply: HttpReply, asked: Asked): ConjurError {
 /** The error of a request that brought no reply. Anything but a SendFailure is passed on as it is. */
 export function noReply(error: unknown, asked: Asked): unknown {
   if (!(error instanceof SendFailure)) return error
-  const facts = { host: asked.host, kind: error.kind }
+  const host = error.kind === 'proxy' ? asked.host : error.host
+  const facts = { host, kind: error.kind }
   if (error.isTrust) {
     return new ConjurError('CONJUR_UNTRUSTED', error.message, {
-      hint: trustHint(error, asked.host),
+      hint: trustHint(error, host),
       facts,
       cause: error,
     })
@@ -70,8 +71,8 @@ export function noReply(error: unknown, asked: Asked): unknown {
   return new ConjurError('CONJUR_UNREACHABLE', error.message, {
     hint:
       error.kind === 'proxy'
-        ? `curl -v https://${asked.host}/ through HTTPS_PROXY; to go without it put ${asked.host} into NO_PROXY`
-        : `curl -v https://${asked.host}/ from this machine; then CONJUR_APPLIANCE_URL, its DNS name and the network policy`,
+        ? `curl -v https://${host}/ through HTTPS_PROXY; to go without it put ${host} into NO_PROXY`
+        : `curl -v https://${host}/ from this machine; then CONJUR_APPLIANCE_URL, its DNS name and the network policy`,
     retryable: true,
     facts,
     cause: error,

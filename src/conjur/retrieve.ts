@@ -189,7 +189,7 @@ function getter(options: RetrieveOptions, token: AccessToken, signal: AbortSigna
       {
         hint: 'a new one is fetched; if this stays, CONJUR_AUTHN_URL and CONJUR_APPLIANCE_URL name different servers',
         retryable: true,
-        facts: { host: asked.host, status: 401 },
+        facts: { host: reply.from ?? asked.host, status: 401 },
       },
     )
   }

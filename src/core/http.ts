@@ -22,6 +22,8 @@ export interface HttpReply {
   /** Names in lower case; of a repeated header the first value. */
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
+  /** The host that said it, where several could have been asked. */
+  readonly from?: string
 }
 
 /**

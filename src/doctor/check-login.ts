@@ -1,10 +1,12 @@
 import type { AgentConfig } from '../config/load.ts'
 import { authenticate } from '../conjur/authenticate.ts'
+import type { AccessToken } from '../conjur/access-token.ts'
 import { conjurCode } from '../conjur/refusal.ts'
 import { ConjurError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
 import type { Credential } from '../identity/source.ts'
 import { whoAnswered } from './check-authenticator.ts'
+import { atEach, besides, type Tried } from './each-server.ts'
 import { findingsOf } from '../identity/claims.ts'
 import { skewOf, type Known, type Tools } from './known.ts'
 import { accuse, type Operator, type Verdict } from './operator.ts'
@@ -28,29 +30,45 @@ export async function checkLogin(
   const { config, credential } = asked
   const { conjur } = config
   const { send, last } = remembering(tools.toConjur(conjur))
-  try {
-    const accessToken = await authenticate(
+  const logIn = (applianceUrl: URL, until: AbortSignal): Promise<AccessToken> =>
+    authenticate(
       {
-        send,
-        place: { applianceUrl: conjur.authnBaseUrl, account: conjur.account },
+        send: applianceUrl === conjur.authnBaseUrl ? send : tools.toConjur(conjur),
+        place: { applianceUrl, account: conjur.account },
         authenticator: conjur.authenticator,
         login: conjur.login,
         timeoutMs: tools.timeoutMs,
         now: tools.now,
       },
       credential.secret,
-      signal,
+      until,
     )
+  try {
+    const servers = { logins: [conjur.authnBaseUrl, ...conjur.authnFollowers], reads: [] }
+    const { worked, errors } = await atEach(servers, { tools, signal }, logIn)
+    const accessToken = decisive(servers.logins, { worked, errors })
     const seconds = Math.round(accessToken.lifetimeMs / 1000)
     const message = `${accessToken.login}, access token for ${seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`}`
-    return [
-      passed(message, { login: accessToken.login, lifetimeSeconds: seconds }),
-      { accessToken },
-    ]
+    const finding = passed(message, { login: accessToken.login, lifetimeSeconds: seconds })
+    return [besides(finding, errors), { accessToken }]
   } catch (error) {
     if (!(error instanceof ConjurError)) throw error
     return [await explained(error, { ...asked, reply: last(), now: tools.now() }), {}]
   }
+}
+
+/** What a server says that is not there for the agent: it asks the next one. */
+const AWAY: readonly string[] = ['CONJUR_UNREACHABLE', 'CONJUR_UNTRUSTED', 'CONJUR_UNAVAILABLE']
+
+/** The token of the server that the agent would end at. Throws the refusal of one before which it would stop. */
+function decisive(servers: readonly URL[], { worked, errors }: Tried<AccessToken>): AccessToken {
+  for (const { origin } of servers) {
+    const token = worked.get(origin)
+    if (token !== undefined) return token
+    const error = errors.get(origin)
+    if (error !== undefined && !AWAY.includes(error.code)) throw error
+  }
+  throw new Error('no server was asked')
 }
 
 interface Refused extends Asked {

@@ -1,27 +1,36 @@
 import { isIP } from 'node:net'
 import { ConjurError } from '../core/errors.ts'
 import { SendFailure } from '../core/http.ts'
+import { atEach, besides, keeping, serversOf } from './each-server.ts'
 import type { Known, Tools } from './known.ts'
 import { passed, type Finding } from './report.ts'
 
-/** Resolves the names of Conjur: one, or two where logins go to another server than reads. Rejects with a ConjurError. */
+/** Resolves the names of Conjur: one, or several where logins go to another server than reads or there are followers. Rejects with a ConjurError. */
 export async function checkName(
-  urls: readonly URL[],
+  known: Known,
   tools: Tools,
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
-  const addresses = new Map<string, readonly string[]>()
-  for (const { hostname } of urls) {
-    try {
-      addresses.set(hostname, await tools.probe.addresses(hostname, signal))
-    } catch (error) {
-      if (!(error instanceof SendFailure)) throw error
-      throw unresolved(error, tools)
-    }
-  }
+  const servers = serversOf(known.partial)
+  const { worked, errors } = await atEach(
+    servers,
+    { tools, signal },
+    async ({ hostname }, until) => {
+      try {
+        return [hostname, await tools.probe.addresses(hostname, until)] as const
+      } catch (error) {
+        if (!(error instanceof SendFailure)) throw error
+        throw unresolved(error, tools)
+      }
+    },
+  )
+  const addresses = new Map(worked.values())
   const message = [...addresses].map(([name, found]) => told(name, found)).join('; ')
   const facts = { addresses: [...addresses.values()].flat().join(' ') }
-  return [passed(message, facts), { addresses }]
+  return [
+    besides(passed(message, facts), errors),
+    { addresses, ...keeping(known, ({ origin }) => worked.has(origin)) },
+  ]
 }
 
 function told(name: string, found: readonly string[]): string {

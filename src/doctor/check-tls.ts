@@ -4,13 +4,9 @@ import { ConjurError } from '../core/errors.ts'
 import type { SendFailure } from '../core/http.ts'
 import { certificatesIn, type ShownCertificate, type TlsFacts } from '../net/probe.ts'
 import { readCa } from '../net/trusted-ca.ts'
+import { atEach, besides, keeping, serversOf } from './each-server.ts'
 import type { Known, Tools } from './known.ts'
 import { degraded, passed, type Finding } from './report.ts'
-
-interface Trusted {
-  readonly urls: readonly URL[]
-  readonly ca: PartialConfig['conjur']['ca']
-}
 
 const DAY = 86_400_000
 /** From here on an expiring certificate is worth a finding. */
@@ -18,20 +14,22 @@ const SOON_DAYS = 14
 
 /** Shakes hands with Conjur and shows the chain. Rejects with a ConjurError where it is not trusted. */
 export async function checkTls(
-  { urls, ca }: Trusted,
+  known: Known & { readonly partial: PartialConfig },
   tools: Tools,
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
-  const pem = await readCa(ca)
-  let finding: Finding | undefined
-  for (const url of urls) {
-    const shown = await handshake(url, { pem, tools, signal })
-    if (shown.failure !== undefined) {
-      throw distrusted(shown.failure, { shown, pem, now: tools.now() })
-    }
-    finding = worse(finding, trusted(shown, tools.now()))
-  }
-  return [finding ?? passed('nothing to shake hands with'), { isTrusted: true }]
+  const pem = await readCa(known.partial.conjur.ca)
+  const servers = serversOf(known.partial)
+  const { worked, errors } = await atEach(servers, { tools, signal }, async (url, until) => {
+    const shown = await handshake(url, { pem, tools, signal: until })
+    if (shown.failure === undefined) return trusted(shown, tools.now())
+    throw distrusted(shown.failure, { shown, pem, now: tools.now() })
+  })
+  const finding = [...worked.values()].reduce((one, other) => worse(one, other))
+  return [
+    besides(finding, errors),
+    { isTrusted: true, ...keeping(known, ({ origin }) => worked.has(origin)) },
+  ]
 }
 
 async function handshake(
@@ -60,8 +58,8 @@ function trusted({ protocol, chain }: TlsFacts, now: number): Finding {
     : passed(message, facts)
 }
 
-function worse(one: Finding | undefined, other: Finding): Finding {
-  return one?.outcome === 'degraded' ? one : other
+function worse(one: Finding, other: Finding): Finding {
+  return one.outcome === 'degraded' ? one : other
 }
 
 /** Who vouches for the last certificate shown: itself, or the one that was not sent. */

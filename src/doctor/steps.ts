@@ -12,6 +12,7 @@ import { checkTls } from './check-tls.ts'
 import { checkToken } from './check-token.ts'
 import { checkVariables } from './check-variables.ts'
 import { checkVolume } from './check-volume.ts'
+import { allOf, serversOf } from './each-server.ts'
 import type { Known, Tools } from './known.ts'
 import type { Operator } from './operator.ts'
 import { failed, skipped, type Finding, type StepId } from './report.ts'
@@ -52,16 +53,17 @@ export const steps: readonly Step[] = [
   },
   {
     id: 'name',
-    run({ partial }, tools, signal) {
-      const urls = serversOf(partial)
-      return urls.length === 0 ? no('no address is configured') : checkName(urls, tools, signal)
+    run(known, tools, signal) {
+      const urls = allOf(serversOf(known.partial))
+      return urls.length === 0 ? no('no address is configured') : checkName(known, tools, signal)
     },
   },
   {
     id: 'TLS',
-    run({ partial, addresses }, tools, signal) {
+    run(known, tools, signal) {
+      const { partial, addresses } = known
       if (addresses === undefined || partial === undefined) return no('no address')
-      return checkTls({ urls: serversOf(partial), ca: partial.conjur.ca }, tools, signal)
+      return checkTls({ ...known, partial }, tools, signal)
     },
   },
   { id: 'reply', run: firstReply },
@@ -131,15 +133,6 @@ const WHOLE: readonly string[] = ['projected-token', 'azure-imds']
 
 function no(why: string): [Finding, Known] {
   return [skipped(why), nothing]
-}
-
-/** Where logins go and where values are read; mostly one and the same. */
-function serversOf(partial: PartialConfig | undefined): readonly URL[] {
-  const { authnBaseUrl, applianceUrl } = partial?.conjur ?? {}
-  const urls = [authnBaseUrl, applianceUrl].filter((url) => url !== undefined)
-  return urls.filter(
-    (url, index) => urls.findIndex(({ origin }) => origin === url.origin) === index,
-  )
 }
 
 async function firstReply(

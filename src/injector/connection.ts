@@ -73,7 +73,7 @@ export async function readConjur({
             environment: withAuthenticator(workloadIdentityAuthenticator, {
               common,
               // CONJUR_AUTHN_URL goes, and may have been all that named the appliance.
-              applianceUrl: known ? checked.conjur.applianceUrl : undefined,
+              servers: known ? [checked.conjur.applianceUrl, ...checked.conjur.followers] : [],
             }),
           },
     loginTemplate: loginTemplate === '' ? undefined : loginTemplate,
@@ -83,16 +83,16 @@ export async function readConjur({
 /** The same connection with another authenticator. */
 function withAuthenticator(
   authenticator: string,
-  { common, applianceUrl }: { common: readonly V1EnvVar[]; applianceUrl: URL | undefined },
+  { common, servers }: { common: readonly V1EnvVar[]; servers: readonly URL[] },
 ): readonly V1EnvVar[] {
   const kept = common.filter(
     ({ name }) => name !== 'CONJUR_AUTHN_URL' && name !== 'CONJUR_AUTHENTICATOR',
   )
   const named = kept.some(({ name }) => name === 'CONJUR_APPLIANCE_URL')
   return [
-    ...(named || applianceUrl === undefined
+    ...(named || servers.length === 0
       ? []
-      : [literal('CONJUR_APPLIANCE_URL', applianceUrl.href)]),
+      : [literal('CONJUR_APPLIANCE_URL', servers.map(({ href }) => href).join(','))]),
     ...kept,
     literal('CONJUR_AUTHENTICATOR', authenticator),
   ]

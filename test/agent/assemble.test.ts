@@ -52,6 +52,7 @@ async function reading(
     identityRetry: () => undefined,
     measured: (_operation, send) => send,
     reloaded: () => undefined,
+    switched: () => undefined,
   })
   const token = { secret: new Secret('{}'), lifetimeMs: 480_000, login: 'host/app' }
   const retrieved = await assembly.stages.retrieve(token, new AbortController().signal)

@@ -73,12 +73,20 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
     ['a typo', 'agent.mod=init', "additional properties 'mod' not allowed"],
     ['an unknown mode', 'agent.mode=daemon', "value must be one of 'sidecar', 'init', 'both'"],
     ['an http address', 'conjur.applianceUrl=http://x', 'does not match pattern'],
+    ['one of two', String.raw`conjur.applianceUrl=https://a\,http://x`, 'does not match pattern'],
     ['a short token life', 'token.expirationSeconds=60', 'minimum: got 60, want 600'],
     ['a text for a number', 'injector.replicaCount=two', 'got string, want integer'],
     ['an interval without unit', 'agent.refreshInterval=5', 'got number, want string'],
     ['a bare name for an authenticator', 'conjur.authenticator=prod', 'does not match pattern'],
   ])('%s is refused by the schema', async (_, value, why) => {
     await expect(rendered({ set: [...ENOUGH, value] })).rejects.toThrow(why)
+  })
+
+  test('several addresses of Conjur reach the injector as they are written', async () => {
+    const several = 'https://a.example.com, https://b.example.com'
+    const set = [...ENOUGH, `conjur.applianceUrl=${several.replace(',', String.raw`\,`)}`]
+
+    expect(JSON.stringify(await rendered({ set }))).toContain(`"${several}"`)
   })
 
   test('the webhook is sent opted-in pods only, and none of the system or the release', async () => {

@@ -548,3 +548,64 @@ test('P2 P8 a proxy’s password is not repeated, and no annotation names a prox
     'environment | HTTPS_PROXY | what is set there is neither http nor https',
   ])
 })
+
+test('several addresses, with commas or white space between, are one Conjur in order of preference', async () => {
+  const config = await load({
+    environment: {
+      ...conjur,
+      CONJUR_APPLIANCE_URL: 'https://a.example, https://b.example/api\nhttps://c.example:8443',
+    },
+  })
+
+  const { applianceUrl, followers, authnBaseUrl, authnFollowers } = config.conjur
+  const hrefs = [applianceUrl, ...followers].map(({ href }) => href)
+  expect(hrefs).toEqual(['https://a.example/', 'https://b.example/api', 'https://c.example:8443/'])
+  expect([authnBaseUrl, ...authnFollowers].map(({ href }) => href)).toEqual(hrefs)
+})
+
+test('several authentication URLs give the addresses and their one authenticator', async () => {
+  const { CONJUR_APPLIANCE_URL: _, CONJUR_AUTHENTICATOR: __, ...rest } = conjur
+  const config = await load({
+    environment: {
+      ...rest,
+      CONJUR_AUTHN_URL: 'https://a.example/authn-jwt/prod,https://b.example/api/authn-jwt/prod',
+    },
+  })
+
+  expect(config.conjur.applianceUrl.href).toBe('https://a.example/')
+  expect(config.conjur.followers.map(({ href }) => href)).toEqual(['https://b.example/api'])
+  expect(config.conjur.authenticator).toEqual({ type: 'authn-jwt', serviceId: 'prod' })
+})
+
+test('P6 every address of a list is checked, and what is wrong with each is told at once', async () => {
+  const told = load({
+    environment: {
+      ...conjur,
+      CONJUR_APPLIANCE_URL:
+        'https://a.example,http://b.example,c.example,https://u:canary@d.example,https://a.example',
+    },
+  })
+
+  await expect(told).rejects.toMatchObject({
+    lines: [
+      expect.stringMatching(
+        /lists 5 addresses: address 2 is not https; address 3 is no URL such as https:\/\/conjur\.example\.com; address 4 holds a user name or password; address 5 is address 1 again$/,
+      ),
+    ],
+  })
+  await expect(told).rejects.not.toMatchObject({ lines: [expect.stringContaining('canary')] })
+})
+
+test('P6 authentication URLs of two authenticators are no list of servers', async () => {
+  const { CONJUR_APPLIANCE_URL: _, CONJUR_AUTHENTICATOR: __, ...rest } = conjur
+  const told = load({
+    environment: {
+      ...rest,
+      CONJUR_AUTHN_URL: 'https://a.example/authn-jwt/prod https://b.example/authn-jwt/test',
+    },
+  })
+
+  await expect(told).rejects.toMatchObject({
+    lines: [expect.stringContaining('names another authenticator in address 2 than in the first')],
+  })
+})

@@ -133,3 +133,17 @@ test('a second authenticator for workload identity keeps the rest of the connect
     ],
   })
 })
+
+test('several servers reach the pods as they are written, and stay several under a second authenticator', async () => {
+  const both = 'https://a.example.com/authn-jwt/prod, https://b.example.com/api/authn-jwt/prod'
+  const { injection } = await load('conjur: { workloadIdentityAuthenticator: authn-azure/prod }', {
+    CONJUR_AUTHN_URL: both,
+    CONJUR_ACCOUNT: 'acme',
+  })
+
+  expect(injection.conjur.environment).toContainEqual({ name: 'CONJUR_AUTHN_URL', value: both })
+  expect(injection.conjur.workloadIdentity?.environment).toContainEqual({
+    name: 'CONJUR_APPLIANCE_URL',
+    value: 'https://a.example.com/,https://b.example.com/api',
+  })
+})
