@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs'
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { parseArguments } from './cli/args.ts'
@@ -12,6 +13,8 @@ import type { Invocation } from './core/invocation.ts'
  */
 async function main(): Promise<number> {
   const invocation = parseArguments(process.argv.slice(2), process.env)
+  // `exec` sees to it itself: its child inherits what is set here.
+  if (invocation.command !== 'exec') hideFromDumps()
   const wing = await open(invocation)
   return wing(invocation)
 }
@@ -55,6 +58,11 @@ process.on('uncaughtException', fail)
 // Who reads the log may leave; the secrets are kept fresh all the same (P3).
 process.stderr.on('error', () => undefined)
 
+// What holds secrets in its memory shows that memory to nobody (P2). Node would open its inspector at
+// SIGUSR1 if nobody listened, and put the environment into a report of a fatal error.
+process.on('SIGUSR1', () => undefined)
+process.report.excludeEnv = true
+
 // What is compiled once is kept beside the built program, where that may be written. Not in /tmp, where
 // others write too; an image brings the cache along by NODE_COMPILE_CACHE, which then counts.
 if (import.meta.filename.endsWith('.js')) {
@@ -68,6 +76,15 @@ main().then(leave, fail)
 function fail(error: unknown): never {
   process.stderr.write(report(error))
   leave(exitCode(error))
+}
+
+/** A core dump would hold all of the memory; its filter is what a process may set of it by a file. */
+function hideFromDumps(): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0')
+  } catch {
+    // No Linux, or a /proc that may not be written: dumps are as the machine has them.
+  }
 }
 
 /**

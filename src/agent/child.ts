@@ -1,6 +1,7 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { constants } from 'node:os'
 import { OutputError } from '../core/errors.ts'
+import { hideFromDumps } from './dumps.ts'
 
 /** The program that `exec` runs, started anew where its values change. */
 export interface Child {
@@ -20,11 +21,14 @@ export function createChild(command: readonly string[]): Child {
   const { promise: ended, resolve: end, reject } = Promise.withResolvers<number>()
   // Whoever waits hears of it; nobody may be waiting yet when a first start fails.
   ended.catch(() => undefined)
+  const withDumps = hideFromDumps()
   let current: ChildProcess | undefined
   let replacing = false
 
   async function start(environment: Readonly<Record<string, string>>): Promise<void> {
-    const child = spawn(program, args, { env: { ...environment }, stdio: 'inherit' })
+    const child = withDumps(() =>
+      spawn(program, args, { env: { ...environment }, stdio: 'inherit' }),
+    )
     current = child
     child.once('exit', (code, signal) => {
       if (current !== child || replacing) return

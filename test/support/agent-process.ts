@@ -24,13 +24,21 @@ export interface AgentProcess {
   readonly ended: Promise<{ readonly code: number | null; readonly signal: string | null }>
 }
 
+export interface StartOptions {
+  /** Node's own flags. */
+  readonly node?: readonly string[]
+  /** A command that runs what follows it in its own place, such as `nice -n 5`. */
+  readonly under?: readonly string[]
+}
+
 /** Starts `node dist/main.js …` with this environment and nothing else of ours. */
 export function startAgent(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
-  { node = [] }: { node?: readonly string[] } = {},
+  { node = [], under = [] }: StartOptions = {},
 ): AgentProcess {
-  const child: ChildProcess = spawn(process.execPath, [...node, MAIN, ...argv], {
+  const [program = '', ...args] = [...under, process.execPath, ...node, MAIN, ...argv]
+  const child: ChildProcess = spawn(program, args, {
     env: { PATH: process.env['PATH'] ?? '', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

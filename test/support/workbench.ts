@@ -9,7 +9,7 @@ import {
   type TokenMaker,
 } from './token-maker.ts'
 import { loopbackServer, type LoopbackServer } from './loopback-server.ts'
-import { startAgent, type AgentProcess } from './agent-process.ts'
+import { startAgent, type AgentProcess, type StartOptions } from './agent-process.ts'
 
 /** Values that must never be seen in any output. */
 export const CANARY = 'canary-7f3a'
@@ -28,7 +28,11 @@ export interface Workbench extends AsyncDisposable {
   /** Writes a fresh projected token. */
   projectToken(claims?: Record<string, unknown>): Promise<void>
   read(file: string): Promise<string>
-  start(argv: readonly string[], environment?: Readonly<Record<string, string>>): AgentProcess
+  start(
+    argv: readonly string[],
+    environment?: Readonly<Record<string, string>>,
+    options?: StartOptions,
+  ): AgentProcess
 }
 
 const POLICY = `
@@ -164,8 +168,8 @@ export async function workbench(options: { tokenTtlSeconds?: number } = {}): Pro
       await writeFile(jwtFile, await kubernetes.make(serviceAccountClaims(claims)))
     },
     read: (file) => readFile(join(secrets, file), 'utf8'),
-    start(argv, more = {}) {
-      const agent = startAgent(argv, { ...environment, ...more })
+    start(argv, more = {}, how = {}) {
+      const agent = startAgent(argv, { ...environment, ...more }, how)
       started.push(agent)
       return agent
     },
