@@ -13,6 +13,8 @@ export interface ExecOptions extends EngineParts {
   readonly flags: Readonly<Record<string, string | boolean>>
   /** Calls back for every signal of {@link PASSED_ON} that the process gets. */
   readonly onSignal: (handler: (name: NodeJS.Signals) => void) => void
+  /** Told of a signal that comes before there is a child, and of the exit code that it means. */
+  readonly onCutShort: (code: number) => void
 }
 
 /** What happens to the child when a value changes. */
@@ -41,6 +43,7 @@ export async function execute(options: ExecOptions): Promise<number> {
     if (running) child.signal(name)
     else if (name === 'SIGTERM' || name === 'SIGINT') {
       code = name === 'SIGTERM' ? 143 : 130
+      options.onCutShort(code)
       stop.abort(new Error('asked to end'))
     }
   })

@@ -66,8 +66,14 @@ async function superviseChild(invocation: Invocation): Promise<number> {
   const onSignal = (handler: (name: NodeJS.Signals) => void): void => {
     for (const name of PASSED_ON) process.on(name, () => handler(name))
   }
+  const lastMoment = Promise.withResolvers<number>()
+  const onCutShort = (code: number): void => {
+    process.exitCode = code
+    setTimeout(() => lastMoment.resolve(code), LAST_MOMENT_MS)
+  }
   const { positionals: command, flags } = invocation
-  return execute({ ...loaded, log, command, flags, onSignal })
+  const executed = execute({ ...loaded, log, command, flags, onSignal, onCutShort })
+  return Promise.race([executed, lastMoment.promise])
 }
 
 function loggerOf({ logLevel }: AgentConfig): Logger {

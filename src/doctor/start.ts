@@ -23,21 +23,25 @@ import { stepIds, type StepId } from './report.ts'
 import { createTools, operatorTokenIn } from './tools.ts'
 import { silently, waitingOn } from './waiting.ts'
 
+/** How long it may take to end after a signal; what still hangs then is left behind (P7). */
+const LAST_MOMENT_MS = 500
+
 /** Starts `doctor`, `policy` or `rbac`. Resolves to its exit code; throws what a report can show. */
 export async function start(invocation: Invocation): Promise<number> {
   const stop = new AbortController()
+  const lastMoment = Promise.withResolvers<number>()
   let signalNumber = 0
   const onSignal = (number: number) => () => {
     signalNumber = number
     process.exitCode = 128 + number
     stop.abort(new Error('asked to end'))
     // A source that does not listen must not keep a process that was told to go (P7).
-    setTimeout(() => process.exit(128 + number), 500).unref()
+    setTimeout(() => lastMoment.resolve(128 + number), LAST_MOMENT_MS)
   }
   process.once('SIGTERM', onSignal(15))
   process.once('SIGINT', onSignal(2))
   try {
-    return await run(invocation, stop.signal)
+    return await Promise.race([run(invocation, stop.signal), lastMoment.promise])
   } catch (error) {
     if (!stop.signal.aborted) throw error
     return 128 + signalNumber
