@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { existsSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
@@ -172,8 +171,10 @@ async function observed(
 /** Replaces the status document, where its directory is there. Applications may write beside it: no link is followed. */
 function writeStatus(directory: string, status: unknown, log: Logger): void {
   if (!existsSync(directory)) return
-  const half = `.agent.json.${randomBytes(4).toString('hex')}`
+  const half = '.agent.json.tmp'
   try {
+    // Left by a kill between writing and renaming; whoever finds it may remove it.
+    remove(join(directory, half))
     const content = new Secret(`${JSON.stringify(status)}\n`)
     writeNewFile(directory, half, { content, mode: 0o644 })
     renameSync(join(directory, half), join(directory, 'agent.json'))

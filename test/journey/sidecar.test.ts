@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { logLines, type AgentProcess } from '../support/agent-process.ts'
 import { testCa } from '../support/certificate.ts'
+import { freePort } from '../support/free-port.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
 import { CANARY, metadataService, workbench, type Workbench } from '../support/workbench.ts'
 
@@ -285,14 +286,18 @@ test('the status document tells what is fresh, and healthcheck and status read i
   await stop(agent)
 })
 
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const free = createServer().listen(0, '127.0.0.1')
-  await once(free, 'listening')
-  const address = free.address()
-  free.close()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
+test('P7 what a kill left half-written beside the status document goes with the next pass', async () => {
+  bench = await workbench()
+  const directory = join(bench.directory, 'status')
+  await mkdir(directory)
+  await writeFile(join(directory, '.agent.json.tmp'), '{"schema":"conjur-ag')
+
+  const agent = bench.start(['init'], { CONJUR_STATUS_DIRECTORY: directory })
+
+  expect((await agent.ended).code).toBe(0)
+  expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([])
+  expect(readFileSync(join(directory, 'agent.json'), 'utf8')).toContain('"ready":true')
+})
 
 test('the status server answers on loopback and takes a refresh; the metrics port serves metrics alone', async () => {
   bench = await workbench()
