@@ -1,6 +1,6 @@
 import type { AccessToken } from '../conjur/access-token.ts'
 import type { Outcome } from '../conjur/retrieve.ts'
-import { AgentError } from '../core/errors.ts'
+import { AgentError, ConjurError } from '../core/errors.ts'
 import type { Output, Published, Snapshot } from '../outputs/output.ts'
 import { learn, snapshotOf, type HeldToken, type Memory } from './memory.ts'
 import { hasShownItself, isUsable, logIn, type LoginParts } from './token.ts'
@@ -42,9 +42,13 @@ export interface Task {
 export interface Report {
   readonly memory: Memory
   readonly loggedIn: boolean
+  /** Whether Conjur refused the token that was held. */
+  readonly isTokenRefused?: boolean
   /** What was learnt of each variable; empty where values were not read. */
   readonly outcomes: ReadonlyMap<string, Outcome>
   readonly published: readonly Published[]
+  /** What the outputs hold of earlier runs, where the first pass of this one did not come to them. */
+  readonly standing?: readonly Published[]
   /** What ended the pass early, if anything did. */
   readonly error: AgentError | undefined
   /** Outputs that could not be written; the others were. */
@@ -62,6 +66,7 @@ export async function cycle(
 ): Promise<Report> {
   let known = memory
   let loggedIn = false
+  let isTokenRefused = false
   let retrieved: Retrieved = { outcomes: new Map() }
   const published: Published[] = []
   const outputErrors: AgentError[] = []
@@ -84,7 +89,8 @@ export async function cycle(
   }
   const end = (error?: AgentError): Report => {
     const outcomes = new Map([...retrieved.outcomes, ...(retrieved.others ?? [])])
-    return { memory: known, loggedIn, outcomes, published, error, outputErrors }
+    const told = { loggedIn, isTokenRefused, outcomes, published, error, outputErrors }
+    return { memory: known, ...told }
   }
 
   try {
@@ -95,10 +101,16 @@ export async function cycle(
     }
     try {
       retrieved = await stages.retrieve(held.token, signal)
+      if (held.isUntested === true) {
+        await mustBeTaken(held.token, { retrieved, stages }, signal)
+        held = { ...held, isUntested: false }
+        known = { ...known, held }
+      }
     } catch (error) {
       // The token may have been revoked, or the server's clock runs ahead: one new one is worth it.
       if (loggedIn || !(error instanceof AgentError) || error.code !== 'CONJUR_UNAUTHENTICATED')
         throw error
+      isTokenRefused = true
       held = await renew()
       retrieved = await stages.retrieve(held.token, signal)
     }
@@ -118,9 +130,35 @@ export async function cycle(
     return end()
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    if (error instanceof AgentError) return end(error)
+    if (error instanceof AgentError) {
+      return known.values.size > 0 ? end(error) : { ...end(error), standing: standing(stages) }
+    }
     throw error
   }
+}
+
+/** What an earlier run left, as far as a look tells. */
+function standing({ outputs }: Stages): readonly Published[] {
+  try {
+    return outputs.flatMap((output) => output.standing?.() ?? [])
+  } catch {
+    // The pass has failed already, and says why; whatever keeps us from looking will end the next one.
+    return []
+  }
+}
+
+/** Throws unless Conjur has shown that it takes a token which nobody vouched for, by a value or by saying whose it is. */
+async function mustBeTaken(
+  token: AccessToken,
+  { retrieved, stages }: { readonly retrieved: Retrieved; readonly stages: Stages },
+  signal: AbortSignal,
+): Promise<void> {
+  const isShown = [...retrieved.outcomes.values()].some(({ kind }) => kind === 'value')
+  if (isShown || (await stages.isConjur(token, signal))) return
+  throw new ConjurError('CONJUR_UNAUTHENTICATED', 'Conjur does not know the token of the file', {
+    hint: 'a new one is fetched; conjur-agent doctor shows who answers at the appliance URL',
+    retryable: true,
+  })
 }
 
 function tokenAlone(token: AccessToken): Snapshot {

@@ -1,9 +1,11 @@
 import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
 import { VERSION } from '../core/version.ts'
+import { findToken } from '../outputs/token-found.ts'
 import { assemble, type Assembly, type Surroundings } from './assemble.ts'
 import { systemClock } from './clock.ts'
 import type { LoopOptions } from './loop.ts'
+import { takeOver } from './hand-over.ts'
 import { createObserver, type Observer } from './observe.ts'
 import type { OnceOptions } from './once.ts'
 import { unmetOf } from './verdict.ts'
@@ -53,6 +55,14 @@ export function createEngine({ config, environment, log }: EngineParts): Engine 
       renewAfterMs: config.conjur.renewAfterMs,
       random: Math.random,
       unmet: unmetOf(config),
+      handOver() {
+        const found = findToken(config.accessTokenFile)
+        if (found === undefined) return undefined
+        const { login } = config.conjur
+        const handOver = takeOver(found, { login, clock: systemClock })
+        observer.handedOver(handOver)
+        return 'held' in handOver ? handOver.held : undefined
+      },
     },
   }
 }

@@ -1,7 +1,7 @@
 import type { AgentError } from '../core/errors.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import { cycle, type Report, type Stages, type Task } from './cycle.ts'
-import { awaitsConfirmation, emptyMemory, type Memory } from './memory.ts'
+import { awaitsConfirmation, emptyMemory, type HeldToken, type Memory } from './memory.ts'
 import type { Retry } from './once.ts'
 import { beforeExpiry, jittered, renewalAgeMs, retryDelayMs } from './schedule.ts'
 import type { Wake } from './wake.ts'
@@ -9,6 +9,8 @@ import type { Wake } from './wake.ts'
 export interface LoopOptions {
   /** What an earlier pass learnt; without it values are read at once. */
   readonly memory?: Memory
+  /** The access token that an earlier process left, if that may be used; asked for at the start, where nothing is remembered. */
+  readonly handOver?: () => HeldToken | undefined
   /** Undefined: values are read once, until that succeeds. */
   readonly refreshIntervalMs: number | undefined
   readonly retryIntervalMs: number
@@ -58,7 +60,7 @@ export async function loop(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock } = stages
-  let memory = options.memory ?? emptyMemory
+  let memory = options.memory ?? { ...emptyMemory, held: options.handOver?.() }
   let valuesAt =
     options.memory === undefined ? clock.monotonic() : nextValues(memory, options, clock)
   let renewalAgeOf: { held: Memory['held']; ageMs: number } | undefined

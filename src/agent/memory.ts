@@ -8,6 +8,8 @@ import type { Moment } from './clock.ts'
 export interface HeldToken {
   readonly token: AccessToken
   readonly received: Moment
+  /** True while it was taken from a file and Conjur has not been shown it. */
+  readonly isUntested?: boolean
 }
 
 /** What one pass leaves for the next. */

@@ -5,6 +5,7 @@ import type { Switch } from '../net/followers.ts'
 import type { Published } from '../outputs/output.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import type { Report } from './cycle.ts'
+import type { HandOver } from './hand-over.ts'
 import type { NextPass } from './loop.ts'
 
 /** What the log says of a run: one line a fact, each with a stable code; quiet where nothing changed. */
@@ -15,6 +16,7 @@ export interface Narrator {
     next: Pick<NextPass, 'retry'> & { readonly kept: ReadonlyMap<string, AgentError> },
   ): void
   identityRetry(reason: IdentityError, waitMs: number): void
+  handedOver(handOver: HandOver): void
   reloaded(reloaded: Reloaded): void
   switched(change: Switch): void
 }
@@ -44,6 +46,12 @@ export function narrator(log: Logger): Narrator {
       )
     },
     passed(report, { retry, kept }) {
+      if (report.isTokenRefused === true) {
+        log.info(
+          { code: 'TOKEN_REFUSED' },
+          'Conjur no longer takes the access token: logging in anew',
+        )
+      }
       const level = report.loggedIn && !told.has('login') ? 'info' : 'debug'
       if (report.loggedIn) {
         const lifeSeconds = Math.round((report.memory.held?.token.lifetimeMs ?? 0) / 1000)
@@ -71,6 +79,18 @@ export function narrator(log: Logger): Narrator {
       const { error, attempt, waitMs } = retry
       const line = `${error.message}; again in ${(waitMs / 1000).toFixed(1)} s`
       log.warn({ ...factsOf(error), attempt, waitMs: Math.round(waitMs) }, line)
+    },
+    handedOver(handOver) {
+      if ('held' in handOver) {
+        const { token } = handOver.held
+        const ageSeconds = Math.round(handOver.ageMs / 1000)
+        const facts = { code: 'TOKEN_TAKEN_OVER', login: token.login, ageSeconds }
+        log.info(facts, 'the access token of the file is fresh and goes on being used')
+      } else {
+        const facts = { code: 'TOKEN_NOT_TAKEN', why: handOver.why }
+        const line = `the access token of the file is not used: ${handOver.why}`
+        log[handOver.isOld ? 'debug' : 'info'](facts, line)
+      }
     },
     identityRetry(reason, waitMs) {
       const line = `${reason.message}; again in ${(waitMs / 1000).toFixed(1)} s`

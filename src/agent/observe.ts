@@ -13,6 +13,7 @@ import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
 import { remove, writeNewFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
+import type { HandOver } from './hand-over.ts'
 import { liveness, readiness } from './health.ts'
 import type { NextPass } from './loop.ts'
 import { createMeasures } from './measures.ts'
@@ -27,6 +28,8 @@ export interface Observer {
   /** Another replica does the work, or nobody knows who does. */
   standsBy(state: 'following' | 'unknown'): void
   identityRetry(reason: IdentityError, waitMs: number): void
+  /** What became of the access token that an earlier process left. */
+  handedOver(handOver: HandOver): void
   reloaded(reloaded: Reloaded): void
   switched(change: Switch): void
   /** The same Send, its requests counted and timed under a name. */
@@ -56,12 +59,13 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
   const whyKept = keptOf(config)
+  const wantsValues = config.groups.length > 0 || config.kubernetesSecrets !== undefined
   tell.started(config)
   tellPlaces(config, log)
   return {
     passed(report, next) {
       const kept = whyKept(report)
-      status = nextStatus(status, { report, next, clock, staleAfterMs, kept })
+      status = nextStatus(status, { report, next, clock, staleAfterMs, kept, wantsValues })
       tell.passed(report, { ...next, kept })
       const { held } = report.memory
       measures.passed(report, {
@@ -81,6 +85,7 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
       writeStatus(config.statusDirectory, status, log)
     },
     identityRetry: (reason, waitMs) => tell.identityRetry(reason, waitMs),
+    handedOver: (handOver) => tell.handedOver(handOver),
     reloaded(reloaded) {
       tell.reloaded(reloaded)
       measures.reloaded(reloaded)

@@ -76,24 +76,27 @@ interface StatusFacts {
   readonly staleAfterMs?: (output: string) => number | undefined
   /** Outputs that were kept as they were, and why. */
   readonly kept?: ReadonlyMap<string, AgentError>
+  /** Whether there is more to publish than an access token. */
+  readonly wantsValues?: boolean
 }
 
 /** The document after one more pass. */
-export function nextStatus(
-  before: StatusDocument,
-  { report, next, clock, staleAfterMs = () => undefined, kept = new Map() }: StatusFacts,
-): StatusDocument {
+export function nextStatus(before: StatusDocument, facts: StatusFacts): StatusDocument {
+  const { report, next, clock, staleAfterMs = () => undefined, kept = new Map() } = facts
   const now = clock.now()
   const { held } = report.memory
   const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
   const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs, kept })
   const failure = next.retry?.error
+  const { wantsValues = true } = facts
+  // A token alone is no reason to let an application start that waits for its values.
+  const isUntouched = outputs.every(({ kind }) => wantsValues && kind === 'token')
   const reasons = [
     ...(leftMs > 0 ? [] : ['there is no access token that is not expired']),
     ...outputs
       .filter(({ state }) => state === 'missing')
       .map(({ name }) => `${name} was never published`),
-    ...(outputs.length === 0 && failure !== undefined ? [failure.message] : []),
+    ...(isUntouched && failure !== undefined ? [failure.message] : []),
   ]
   // What failed is past its time; until it is tried again nothing else is done.
   const waits = (
@@ -165,6 +168,10 @@ function nextOutputs(
     })
   }
   if (report.error === undefined) return [...known.values()]
+  for (const { name, kind, values, state } of report.standing ?? []) {
+    if (known.has(name)) continue
+    known.set(name, { name, kind, values, state: state === 'missing' ? 'missing' : 'kept' })
+  }
   // A pass that ended early has not looked at the other outputs: they are as old as they were.
   const error = failureOf(report.error)
   return [...known.values()].map((output) =>

@@ -313,7 +313,7 @@ export const settings = {
     env: 'CONJUR_AUTHN_TOKEN_FILE',
     default: '/run/conjur/access-token',
     example: '/run/conjur/access-token',
-    help: 'Where the access token is written. Named: it must be writable.',
+    help: 'Where the access token is written, and found again by a sidecar. Named: it must be writable.',
     parse: filePath,
   }),
   tokenEncoding: setting({

@@ -18,6 +18,13 @@ const LONGEST_LIFETIME_MS = 86_400_000
 
 /** Reads the JSON text of an access token; undefined if it is none. The signature is opaque to clients. */
 export function parseAccessToken(text: string): AccessToken | undefined {
+  return readAccessToken(text)?.token
+}
+
+/** The same, with the epoch milliseconds at which the server says it issued the token. */
+export function readAccessToken(
+  text: string,
+): { readonly token: AccessToken; readonly issuedAt: number } | undefined {
   const token = parseRecord(text)
   if (token === undefined) return undefined
   const { protected: header, payload, signature } = token
@@ -31,9 +38,12 @@ export function parseAccessToken(text: string): AccessToken | undefined {
   const lifetimeMs = typeof exp === 'number' ? (exp - iat) * 1000 : LEGACY_LIFETIME_MS
   if (!(lifetimeMs > 0)) return undefined
   return {
-    secret: new Secret(text),
-    lifetimeMs: Math.min(lifetimeMs, LONGEST_LIFETIME_MS),
-    login: sub,
+    token: {
+      secret: new Secret(text),
+      lifetimeMs: Math.min(lifetimeMs, LONGEST_LIFETIME_MS),
+      login: sub,
+    },
+    issuedAt: iat * 1000,
   }
 }
 

@@ -47,4 +47,6 @@ export interface Published {
 export interface Output {
   readonly name: string
   publish(snapshot: Snapshot, signal: AbortSignal): Promise<readonly Published[]>
+  /** What stands there, `kept` or `missing`, for a pass that learnt nothing; absent where it takes more than a look. */
+  standing?(): readonly Published[]
 }

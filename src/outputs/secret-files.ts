@@ -39,6 +39,17 @@ export function secretFiles(options: SecretFilesOptions): Output {
       const known = groups.map((group) => withEntries(group, snapshot.listed) ?? group)
       return report(known, decisions, outcomes)
     },
+    standing() {
+      const held = place.held(groups.flatMap(groupPaths))
+      return groups.flatMap((group) =>
+        groupPaths(group).map((path): Published => ({
+          name: path,
+          kind: group.format,
+          values: group.format === 'plain' ? 1 : group.entries.length,
+          state: held.has(path) ? 'kept' : 'missing',
+        })),
+      )
+    },
   }
 }
 

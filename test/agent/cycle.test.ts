@@ -181,3 +181,38 @@ test('P4 a value from another connection proves nothing of the server that refus
 
   expect(stages.shown.values).toEqual({ b: '2', 'old:a': '1' })
 })
+
+function fromFile(stages: FakeStages): Memory {
+  const token = { secret: new Secret('token-0'), lifetimeMs: 480_000, login: 'host/a' }
+  const received = { now: stages.clock.now(), monotonic: stages.clock.monotonic() }
+  return { ...emptyMemory, held: { token, received, isUntested: true } }
+}
+
+test('a token of a file is used without a login, and a value shows that Conjur takes it', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+
+  const report = await pass(stages, fromFile(stages))
+
+  expect(stages.events).toEqual(['token', 'read', 'set'])
+  expect(report.loggedIn).toBe(false)
+  expect(report.memory.held?.isUntested).toBe(false)
+})
+
+test('a token of a file that no value has shown is asked about', async () => {
+  const stages = fakeStages(fakeClock())
+
+  const report = await pass(stages, fromFile(stages))
+
+  expect(stages.events).toEqual(['token', 'read', 'whoami', 'set'])
+  expect(report.loggedIn).toBe(false)
+})
+
+test('a token of a file that Conjur does not know is replaced by a login, in the same pass', async () => {
+  const stages = fakeStages(fakeClock())
+  stages.answersWhoami = false
+
+  const report = await pass(stages, fromFile(stages))
+
+  expect(stages.events).toEqual(['token', 'read', 'whoami', 'login', 'token', 'read', 'set'])
+  expect(report).toMatchObject({ loggedIn: true, isTokenRefused: true, error: undefined })
+})

@@ -3,6 +3,7 @@ import type { Report } from '../../src/agent/cycle.ts'
 import { loop, type LoopOptions, type NextPass } from '../../src/agent/loop.ts'
 import { createWake } from '../../src/agent/wake.ts'
 import { ConjurError } from '../../src/core/errors.ts'
+import { Secret } from '../../src/core/secret.ts'
 import { fakeClock, type FakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
 
@@ -255,4 +256,18 @@ test('when values end is remembered while Conjur does not say', async () => {
 
   const read = times(passes, ({ outcomes }) => outcomes.size > 0)
   expect(read).toEqual([0, 0, 300, 375, 394])
+})
+
+test('the token of an earlier process is used for the rest of its life', async () => {
+  const token = { secret: new Secret('token-0'), lifetimeMs: 480_000, login: 'host/a' }
+  const { passes, stages, advance, stop } = await running({
+    handOver: () => ({ token, received: { now: -60_000, monotonic: -60_000 }, isUntested: true }),
+  })
+
+  await advance(301_000)
+  await stop()
+
+  expect(times(passes, ({ outcomes }) => outcomes.size > 0)).toEqual([0, 300])
+  expect(times(passes, ({ loggedIn }) => loggedIn)).toEqual([300])
+  expect(stages.events.filter((event) => event === 'login')).toHaveLength(1)
 })

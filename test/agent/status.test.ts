@@ -159,3 +159,24 @@ test('a replica that follows is live and ready, whatever it did as a leader; wit
   expect(liveness(lost, later).ok).toBe(true)
   expect(readiness(lost, later)).toEqual({ ok: false, reasons: ['the Lease cannot be reached'] })
 })
+
+test('an access token alone does not let an application start that waits for its values', () => {
+  const published = [{ name: 'access-token', kind: 'token', values: 0, state: 'written' }] as const
+
+  const early = after(first, report({ published, error }), 1000)
+
+  expect(early.reasons).toEqual(['gone'])
+})
+
+test('P3 what an earlier run left is kept and ready through an outage; what is not there is not', () => {
+  const kept = { name: 'db.json', kind: 'json', values: 2, state: 'kept' } as const
+  const lacking = { ...kept, name: 'key.json', state: 'missing' } as const
+  const failed = { published: [], error }
+
+  const [whole, part] = [[kept], [kept, lacking]].map((standing) =>
+    after(first, report({ ...failed, standing }), 1000),
+  )
+
+  expect(whole).toMatchObject({ ready: true, outputs: [{ name: 'db.json', state: 'kept' }] })
+  expect(part?.reasons).toEqual(['key.json was never published'])
+})

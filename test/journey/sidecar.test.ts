@@ -197,7 +197,7 @@ test('a killed sidecar’s successor finds the set, and leaves nothing behind', 
   const set = readdirSync(bench.secrets).toSorted()
 
   const second = bench.start(['sidecar'], QUICK)
-  await second.line(({ code }) => code === 'LOGGED_IN')
+  await second.line(({ code }) => code === 'TOKEN_TAKEN_OVER')
   await eventually(() => expect(bench.conjur.requests.get('batch')).toBeGreaterThan(1))
   await stop(second)
 
