@@ -2,10 +2,16 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   authenticateUrl,
+  authenticatorsUrl,
   batchUrl,
+  fitsBatch,
   LONGEST_REQUEST_LINE,
+  resourcesUrl,
+  resourceUrl,
   splitBatches,
+  statusUrl,
   variableUrl,
+  whoamiUrl,
 } from '../../src/conjur/address.ts'
 
 const place = { applianceUrl: new URL('https://conjur.example.com/'), account: 'acme' }
@@ -68,4 +74,52 @@ test('batches are as few as the request line allows', () => {
     0,
   )
   expect(batches).toHaveLength(Math.ceil(bytes / (LONGEST_REQUEST_LINE - 60)))
+})
+
+test('every other route stands below the base path too', () => {
+  const routes = [
+    whoamiUrl(below),
+    authenticatorsUrl(below),
+    statusUrl(below, jwt),
+    statusUrl(below, { type: 'authn', serviceId: undefined }),
+    resourceUrl(below, { kind: 'host', id: 'apps/web' }),
+    resourcesUrl(below, 'variable'),
+    batchUrl(below, ['a/b', 'c']),
+  ]
+
+  expect(routes.map(({ href }) => href)).toEqual([
+    'https://conjur.example.com/api/whoami',
+    'https://conjur.example.com/api/authenticators',
+    'https://conjur.example.com/api/authn-jwt/prod/acme/status',
+    'https://conjur.example.com/api/authn/acme/status',
+    'https://conjur.example.com/api/resources/acme/host/apps%2Fweb',
+    'https://conjur.example.com/api/resources/acme/variable?limit=1000',
+    'https://conjur.example.com/api/secrets?variable_ids=acme%3Avariable%3Aa%2Fb,acme%3Avariable%3Ac',
+  ])
+})
+
+test('a base path that ends in slashes is one all the same', () => {
+  const slashes = { applianceUrl: new URL('https://conjur.example.com/api//'), account: 'acme' }
+
+  expect(whoamiUrl(slashes).pathname).toBe('/api/whoami')
+})
+
+test('a batch cannot carry a comma or a dynamic secret', () => {
+  expect(['a/b', 'a,b', 'data/dynamic/x', 'my/data/dynamic/x'].map((id) => fitsBatch(id))).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ])
+})
+
+test('a request line may be just as long as the limit, and no longer', () => {
+  const ids = ['one', 'two']
+  const { pathname, search } = batchUrl(place, ids)
+  // Each id is counted with a comma behind it, the last one too.
+  const exact = `GET ${pathname}${search} HTTP/1.1\r\n`.length + 1
+
+  expect(splitBatches(place, ids, exact)).toEqual([['one', 'two']])
+  expect(splitBatches(place, ids, exact - 1)).toEqual([['one'], ['two']])
+  expect(splitBatches(place, [])).toEqual([])
 })

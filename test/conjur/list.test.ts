@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { listVariables, type ListedVariable } from '../../src/conjur/list.ts'
+import { SendFailure } from '../../src/core/http.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { reply, scriptedSend, type ScriptedSend } from '../support/scripted-send.ts'
 
@@ -77,5 +78,46 @@ test('the end of a variable is that of its newest value', async () => {
     newest: Date.UTC(2026, 10, 2, 10, 0, 0, 250),
     odd: undefined,
     odder: undefined,
+  })
+})
+
+test('the list is sorted by id, whatever the order of its pages', async () => {
+  const listed = await list(scriptedSend(() => page(['b', 'c', 'a'])))
+
+  expect(listed.map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+})
+
+test('each page is asked for with the token, a deadline and a limit', async () => {
+  const server = scriptedSend(() => page([]))
+
+  await list(server)
+
+  expect(server.requests[0]).toMatchObject({
+    method: 'GET',
+    headers: { Authorization: 'Token token="eyJwcm90ZWN0ZWQiOiJwIn0="' },
+    deadlineMs: 1000,
+    maxBodyBytes: 67_108_864,
+  })
+})
+
+test.each([
+  [() => reply(403), 'CONJUR_REJECTED', 'conjur.example.com rejects the list of variables (403)'],
+  [
+    () => reply(200, '7'),
+    'CONJUR_BAD_REPLY',
+    "conjur.example.com answers the list of variables with something that is not Conjur's",
+  ],
+  [
+    () => {
+      throw new SendFailure('timeout', 'conjur.example.com')
+    },
+    'CONJUR_UNREACHABLE',
+    'conjur.example.com does not answer in time',
+  ],
+])('a list that cannot be had is told whole: %#', async (answer, code, message) => {
+  await expect(list(scriptedSend(answer))).rejects.toMatchObject({
+    code,
+    message,
+    facts: { host: 'conjur.example.com' },
   })
 })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { retrieve, type Outcome } from '../../src/conjur/retrieve.ts'
+import { isConjur, retrieve, type Outcome } from '../../src/conjur/retrieve.ts'
 import { ConjurError } from '../../src/core/errors.ts'
-import type { HttpReply, HttpRequest } from '../../src/core/http.ts'
+import { SendFailure, type HttpReply, type HttpRequest } from '../../src/core/http.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { reply, scriptedSend, type ScriptedSend } from '../support/scripted-send.ts'
 
@@ -194,4 +194,138 @@ test('P4 a value that a proxy has packed is not taken for the value', async () =
     kind: 'failed',
     error: { code: 'CONJUR_BAD_REPLY', retryable: true },
   })
+})
+
+test('a refused access token is told whole', async () => {
+  const conjur = server({}, () => reply(401))
+
+  const error = await ask(conjur, ['apps/web/key']).catch((thrown: unknown) => thrown)
+
+  expect(error).toMatchObject({
+    message: 'Conjur refuses the access token for variable apps/web/key (401)',
+    hint: 'a new one is fetched; if this stays, CONJUR_AUTHN_URL and CONJUR_APPLIANCE_URL name different servers',
+    retryable: true,
+    facts: { host: 'conjur.example.com', status: 401 },
+  })
+})
+
+test('each request says how long it may take and how much may come back', async () => {
+  const conjur = server({ a: '1' })
+
+  await ask(conjur, ['a'])
+
+  expect(conjur.requests[0]).toMatchObject({
+    method: 'GET',
+    deadlineMs: 1000,
+    maxBodyBytes: 67_108_864,
+  })
+})
+
+test('a server that does not answer is told with what was asked', async () => {
+  const conjur = scriptedSend(() => {
+    throw new SendFailure('refused', 'conjur.example.com')
+  })
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({ code: 'CONJUR_UNREACHABLE' })
+})
+
+test.each([
+  [500, 'batch', 'conjur.example.com cannot answer 2 variables now (500)'],
+  [503, 'batch', 'conjur.example.com cannot answer 2 variables now (503)'],
+  [429, 'batch', 'conjur.example.com cannot answer 2 variables now (429)'],
+])('a %i of a %s is told at once; nothing is asked singly', async (status, _path, message) => {
+  const conjur = server({}, () => reply(status))
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({ message })
+  expect(conjur.requests).toHaveLength(1)
+})
+
+test('a batch that brings something else than texts is a bad reply', async () => {
+  const conjur = server({}, (path) =>
+    path === 'batch' ? reply(200, '{"acme:variable:a":1,"acme:variable:b":"y"}') : reply(200, 'z'),
+  )
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({
+    code: 'CONJUR_BAD_REPLY',
+    message: "conjur.example.com answers 2 variables with something that is not Conjur's",
+  })
+})
+
+test('what a batch leaves out is asked for by itself', async () => {
+  const conjur = server({ a: '1', b: '2' }, (path) =>
+    path === 'batch' ? reply(200, '{"acme:variable:a":"1"}') : undefined,
+  )
+
+  const outcomes = await ask(conjur, ['a', 'b'])
+
+  expect(shown(outcomes)).toEqual({ a: '1', b: '2' })
+  expect(conjur.requests.map(({ url }) => url.pathname)).toEqual([
+    '/secrets',
+    '/secrets/acme/variable/b',
+  ])
+})
+
+test.each([
+  ['no JSON', 'CONJ00076E Variable acme:variable:b is empty or not found.'],
+  ['no error', '{}'],
+  [
+    'an error that is a text',
+    '{"error":"CONJ00076E Variable acme:variable:b is empty or not found."}',
+  ],
+  ['a message that is a number', '{"error":{"message":7}}'],
+  [
+    'another variable',
+    '{"error":{"message":"CONJ00076E Variable acme:variable:z is empty or not found."}}',
+  ],
+])('P4 a 404 of a batch with %s names nobody: the halves are asked', async (_what, body) => {
+  const conjur = server({ a: '1', b: '2' }, (path) =>
+    path === 'batch' ? reply(404, body, { 'content-type': 'application/json' }) : undefined,
+  )
+
+  const outcomes = await ask(conjur, ['a', 'b'])
+
+  expect(shown(outcomes)).toEqual({ a: '1', b: '2' })
+  expect(conjur.requests).toHaveLength(3)
+})
+
+test.each([
+  [
+    'a page that begins as one',
+    reply(200, 'x', { 'content-type': 'text/html; charset=utf-8' }),
+    'failed',
+  ],
+  ['a value of a type that only ends so', reply(200, 'x', { 'content-type': 'x-text/html' }), 'x'],
+  ['an empty value', reply(200, ''), ''],
+  ['a value said to be as it is', reply(200, 'x', { 'content-encoding': 'identity' }), 'x'],
+  ['a 403 with words', reply(403, 'no'), 'failed'],
+  ['a 404 that is no JSON', reply(404, 'CONJ00076E', { 'content-type': 'text/plain' }), 'failed'],
+  ['a 404 without type', reply(404, 'CONJ00076E'), 'failed'],
+  ['a 410 in JSON', reply(410, 'CONJ00076E', { 'content-type': 'application/json' }), 'failed'],
+  ['an empty 410', reply(410), 'failed'],
+])('P4 %s is read for what it is', async (_what, answer, expected) => {
+  const outcomes = await ask(
+    server({}, () => answer),
+    ['a'],
+  )
+
+  expect(shown(outcomes)).toEqual({ a: expected })
+})
+
+const whoami = { account: 'acme', username: 'host/a' }
+
+test.each([
+  ['its own token', reply(200, JSON.stringify(whoami)), true],
+  ["someone else's token", reply(200, JSON.stringify({ ...whoami, username: 'host/b' })), false],
+  ['another account', reply(200, JSON.stringify({ ...whoami, account: 'other' })), false],
+  ['a page', reply(200, '<html>'), false],
+  ['the right words with another status', reply(201, JSON.stringify(whoami)), false],
+])('P4 a server that answers whoami with %s proves itself: %#', async (_what, answer, expected) => {
+  const { send, requests } = scriptedSend(() => answer)
+  const place = { applianceUrl: new URL('https://conjur.example.com'), account: 'acme' }
+  const { signal } = new AbortController()
+
+  const proven = await isConjur({ send, place, timeoutMs: 1000, now: () => 0 }, token, signal)
+
+  expect(proven).toBe(expected)
+  expect(requests[0]?.url.pathname).toBe('/whoami')
 })

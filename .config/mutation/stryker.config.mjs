@@ -1,0 +1,26 @@
+const room = process.env.CONJUR_AGENT_MUTATE
+
+/** Of the injector, what decides; the rest is a server and its certificates. */
+const INJECTOR = ['annotations', 'containers', 'inject', 'missed', 'patch', 'quantity', 'review']
+
+export default {
+  mutate: room === 'injector' ? INJECTOR.map((name) => `src/injector/${name}.ts`) : [`src/${room}/**/*.ts`],
+  testRunner: 'vitest',
+  vitest: { configFile: '.config/mutation/vitest.config.ts', related: false, pool: 'forks' },
+  plugins: [import.meta.resolve('@stryker-mutator/vitest-runner')],
+  coverageAnalysis: 'perTest',
+  // A constant of a module is made once, before any mutant is switched on.
+  ignoreStatic: true,
+  concurrency: 1,
+  timeoutMS: 3000,
+  timeoutFactor: 3,
+  // TypeScript 7 has no API that Stryker could rewrite this with; nothing of ours needs it to.
+  tsconfigFile: 'none.json',
+  disableTypeChecks: false,
+  tempDirName: `.stryker-tmp/${room}`,
+  ignorePatterns: ['dist', '.testbed', 'charts', 'deploy', 'coverage', 'docs', 'bench'],
+  reporters: ['json'],
+  jsonReporter: { fileName: `.stryker-tmp/${room}.json` },
+  incremental: true,
+  incrementalFile: `.stryker-tmp/${room}-incremental.json`,
+}
