@@ -26,7 +26,15 @@ const asked = process.argv.slice(2).filter((argument) => argument !== '--report'
 if (!process.argv.includes('--report')) {
   run('npm', ['ci', '--prefix', HOME, '--no-audit', '--no-fund'])
   for (const room of asked.length === 0 ? ROOMS : asked) {
-    run('node', [`${HOME}/node_modules/@stryker-mutator/core/bin/stryker.js`, 'run', `${HOME}/stryker.config.mjs`], room)
+    run(
+      'node',
+      [
+        `${HOME}/node_modules/@stryker-mutator/core/bin/stryker.js`,
+        'run',
+        `${HOME}/stryker.config.mjs`,
+      ],
+      room,
+    )
   }
 }
 writeFileSync('docs/mutation.md', page())
@@ -58,16 +66,30 @@ function section(room: string): { readonly row: string; readonly text: string } 
   const file = `.stryker-tmp/${room}.json`
   if (!existsSync(file)) return undefined
   const { files }: Report = JSON.parse(readFileSync(file, 'utf8'))
-  const rows = Object.entries(files).map(([name, { mutants }]) => count(name.replace('src/', ''), mutants))
-  const all = count(room, Object.values(files).flatMap(({ mutants }) => mutants))
+  const rows = Object.entries(files).map(([name, { mutants }]) =>
+    count(name.replace('src/', ''), mutants),
+  )
+  const all = count(
+    room,
+    Object.values(files).flatMap(({ mutants }) => mutants),
+  )
   const left = Object.entries(files).flatMap(([name, { source, mutants }]) =>
     mutants
       .filter(({ status }) => status === 'Survived' || status === 'NoCoverage')
-      .map((mutant) => ({ name, line: source.split('\n')[mutant.location.start.line - 1] ?? '', mutant })),
+      .map((mutant) => ({
+        name,
+        line: source.split('\n')[mutant.location.start.line - 1] ?? '',
+        mutant,
+      })),
   )
   const reasons = new Map<string, string[]>()
   for (const { name, line, mutant } of left) {
-    const reason = reasonFor({ file: name, line, mutator: mutant.mutatorName, ran: mutant.status === 'Survived' })
+    const reason = reasonFor({
+      file: name,
+      line,
+      mutator: mutant.mutatorName,
+      ran: mutant.status === 'Survived',
+    })
     const place = `${name.replace(/^src\/\w+\//, '')}:${mutant.location.start.line}`
     reasons.set(reason, [...(reasons.get(reason) ?? []), place])
   }

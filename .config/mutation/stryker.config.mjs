@@ -4,7 +4,10 @@ const room = process.env.CONJUR_AGENT_MUTATE
 const INJECTOR = ['annotations', 'containers', 'inject', 'missed', 'patch', 'quantity', 'review']
 
 export default {
-  mutate: room === 'injector' ? INJECTOR.map((name) => `src/injector/${name}.ts`) : [`src/${room}/**/*.ts`],
+  mutate:
+    room === 'injector'
+      ? INJECTOR.map((name) => `src/injector/${name}.ts`)
+      : [`src/${room}/**/*.ts`],
   testRunner: 'vitest',
   vitest: { configFile: '.config/mutation/vitest.config.ts', related: false, pool: 'forks' },
   plugins: [import.meta.resolve('@stryker-mutator/vitest-runner')],
