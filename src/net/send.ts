@@ -119,8 +119,9 @@ function secured({ ca, serverName }: SendOptions, certificate: Secret | undefine
           ...(pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }),
           ...(serverName === undefined ? {} : { servername: serverName }),
           ...(shown === undefined ? {} : { cert: shown, key: shown }),
-          // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED changes the default (P8).
+          // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 change the defaults (P8).
           rejectUnauthorized: true,
+          minVersion: 'TLSv1.2',
         })
     },
   }

@@ -11,14 +11,24 @@ export interface Issued {
 export interface TestCa {
   /** PEM. */
   readonly cert: string
-  /** An authority that this one signs. */
-  intermediate(name: string): Promise<TestCa>
-  /** A leaf for these names, valid from an hour ago for `days` (negative: already expired). */
-  issue(options?: { readonly names?: readonly string[]; readonly days?: number }): Promise<Issued>
+  /** An authority that this one signs; `isCa: false`: one that is none, since its certificate is a leaf's. */
+  intermediate(name: string, options?: { readonly isCa: boolean }): Promise<TestCa>
+  issue(options?: IssueOptions): Promise<Issued>
+}
+
+interface IssueOptions {
+  readonly names?: readonly string[]
+  /** How long it is valid from now on; negative: already expired. */
+  readonly days?: number
+  /** Hours until it is valid; negative: valid since then. */
+  readonly fromHours?: number
+  /** Signs with its own key instead of the authority's. */
+  readonly selfSigned?: boolean
 }
 
 const algorithm = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const HOUR = 3_600_000
+const usualNames: readonly string[] = ['localhost', '127.0.0.1']
 
 /** A certificate authority of the test's own. */
 export async function testCa(name = 'Test CA'): Promise<TestCa> {
@@ -37,7 +47,7 @@ export async function testCa(name = 'Test CA'): Promise<TestCa> {
 function authority(ca: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): TestCa {
   return {
     cert: ca.toString('pem'),
-    async intermediate(name) {
+    async intermediate(name, { isCa } = { isCa: true }) {
       const own = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
       const certificate = await x509.X509CertificateGenerator.create({
         subject: `CN=${name}`,
@@ -47,19 +57,19 @@ function authority(ca: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Tes
         publicKey: own.publicKey,
         signingKey: keys.privateKey,
         signingAlgorithm: algorithm,
-        extensions: [new x509.BasicConstraintsExtension(true, undefined, true)],
+        extensions: [new x509.BasicConstraintsExtension(isCa, undefined, true)],
       })
       return authority(certificate, own)
     },
-    async issue({ names = ['localhost', '127.0.0.1'], days = 1 } = {}) {
+    async issue({ names = usualNames, days = 1, fromHours = -36, selfSigned = false } = {}) {
       const leafKeys = await crypto.subtle.generateKey(algorithm, true, ['sign', 'verify'])
       const leaf = await x509.X509CertificateGenerator.create({
         subject: `CN=${names[0]}`,
-        issuer: ca.subject,
-        notBefore: new Date(Date.now() - 36 * HOUR),
+        issuer: selfSigned ? `CN=${names[0]}` : ca.subject,
+        notBefore: new Date(Date.now() + fromHours * HOUR),
         notAfter: new Date(Date.now() + days * 24 * HOUR),
         publicKey: leafKeys.publicKey,
-        signingKey: keys.privateKey,
+        signingKey: (selfSigned ? leafKeys : keys).privateKey,
         signingAlgorithm: algorithm,
         extensions: [
           new x509.SubjectAlternativeNameExtension(
