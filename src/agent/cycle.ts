@@ -95,10 +95,11 @@ export async function cycle(
 
   try {
     let held = task.renew || !isUsable(known.held, stages.clock) ? await renew() : known.held
-    if (!task.values) return end()
+    // Also where it is only this file that an earlier pass could not write (P3).
     if (!loggedIn && stages.tokenOutput !== undefined) {
       await publish(stages.tokenOutput, tokenAlone(held.token))
     }
+    if (!task.values) return end()
     try {
       retrieved = await stages.retrieve(held.token, signal)
       if (held.isUntested === true) {

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import type { Report } from '../../src/agent/cycle.ts'
 import { loop, type LoopOptions, type NextPass } from '../../src/agent/loop.ts'
 import { createWake } from '../../src/agent/wake.ts'
-import { ConjurError } from '../../src/core/errors.ts'
+import { ConjurError, OutputError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { fakeClock, type FakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
@@ -270,4 +270,16 @@ test('the token of an earlier process is used for the rest of its life', async (
   expect(times(passes, ({ outcomes }) => outcomes.size > 0)).toEqual([0, 300])
   expect(times(passes, ({ loggedIn }) => loggedIn)).toEqual([300])
   expect(stages.events.filter((event) => event === 'login')).toHaveLength(1)
+})
+
+test('P3 a token file that could not be written at a renewal is written as soon as it can be', async () => {
+  const { passes, stages, advance, stop } = await running({ refreshIntervalMs: undefined })
+  await advance(350_000)
+  stages.faults.token.push(new OutputError('OUTPUT_FULL', 'full', { hint: 'h', retryable: true }))
+
+  await advance(20_000)
+  await stop()
+
+  expect(times(passes, ({ loggedIn }) => loggedIn)).toEqual([0, 360])
+  expect(stages.shown.token).toBe('token-2')
 })
