@@ -1,8 +1,9 @@
-import { chmodSync, existsSync, lstatSync, readFileSync, renameSync } from 'node:fs'
+import { chmodSync, existsSync, lstatSync, renameSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { Secret } from '../core/secret.ts'
 import { PROVIDED, UPDATED } from '../core/status-names.ts'
 import { outputFailure } from './output-failure.ts'
+import { readBytes } from './volume-look.ts'
 import { remove, writeNewFile } from './volume-write.ts'
 
 /** The files by which scripts written for secrets-provider-for-k8s know how far it is. */
@@ -43,7 +44,8 @@ exit 1
 `
 
 function placeScript(path: string): void {
-  const isSame = isFile(path) && readFileSync(path, 'utf8') === UNCHANGED
+  // Not as text at once: Node ends the whole program if a file it reads so cannot be closed.
+  const isSame = isFile(path) && readBytes(path).toString() === UNCHANGED
   if (!isSame) place(path, UNCHANGED, 0o755)
   else if ((lstatSync(path).mode & 0o777) !== 0o755) chmodSync(path, 0o755)
 }

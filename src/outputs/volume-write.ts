@@ -4,13 +4,15 @@ import {
   constants,
   fchmodSync,
   linkSync,
+  lstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   renameSync,
-  rmSync,
   rmdirSync,
   statSync,
   symlinkSync,
+  unlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -79,7 +81,23 @@ export function placeLink(target: string, half: string, at: string): void {
 
 /** Removes whatever stands there, links unfollowed; nothing there is fine. */
 export function remove(path: string): void {
-  rmSync(path, { recursive: true, force: true })
+  // Not Node's rmSync: what it throws on a read-only file system has neither code nor number.
+  const stats = lstatSync(path, { throwIfNoEntry: false })
+  if (stats === undefined) return
+  unlessGone(() => {
+    if (!stats.isDirectory()) return unlinkSync(path)
+    for (const name of readdirSync(path)) remove(join(path, name))
+    rmdirSync(path)
+  })
+}
+
+/** Another agent on the same volume may have been faster. */
+function unlessGone(act: () => void): void {
+  try {
+    act()
+  } catch (error) {
+    if (errorNumber(error) !== 'ENOENT') throw error
+  }
 }
 
 /** Makes room where a directory stands: an empty one goes, another is an OUTPUT_BLOCKED that names it. */
