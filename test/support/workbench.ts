@@ -94,7 +94,17 @@ const POLICY = `
 - !grant { role: !group conjur/authn-azure/prod/apps, members: [ !host apps/web ] }
 `
 
-export async function workbench(options: { tokenTtlSeconds?: number } = {}): Promise<Workbench> {
+export interface WorkbenchOptions {
+  /** Life of access tokens; 480 unless given. */
+  readonly tokenTtlSeconds?: number
+  /** So many variables more, `apps/many/0` and on, that host/apps/web may read. */
+  readonly variables?: number
+}
+
+export async function workbench({
+  variables = 0,
+  ...options
+}: WorkbenchOptions = {}): Promise<Workbench> {
   const directory = await mkdtemp('/dev/shm/conjur-agent-test-')
   const now = (): number => Date.now()
   const kubernetes = await tokenMaker({ issuer: 'https://kubernetes.example', now })
@@ -119,7 +129,7 @@ export async function workbench(options: { tokenTtlSeconds?: number } = {}): Pro
   const publicKeys = JSON.stringify({ type: 'jwks', value: kubernetes.jwks })
   const conjur = await startDevserver({
     account: 'acme',
-    policy: POLICY,
+    policy: POLICY + many(variables),
     ...options,
     values: {
       'conjur/authn-jwt/prod/public-keys': publicKeys,
@@ -182,6 +192,19 @@ export async function workbench(options: { tokenTtlSeconds?: number } = {}): Pro
   }
   await bench.projectToken()
   return bench
+}
+
+function many(count: number): string {
+  if (count === 0) return ''
+  const variables = Array.from({ length: count }, (_, index) => `      - !variable ${index}`)
+  return `
+- !policy
+  id: apps/many
+  body:
+    - &many
+${variables.join('\n')}
+    - !permit { role: !host /apps/web, privileges: [ read, execute ], resource: *many }
+`
 }
 
 /** An Azure metadata service on loopback that answers by a function. */

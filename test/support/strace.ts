@@ -1,0 +1,55 @@
+import { spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** Whether system calls can be made to fail here; suites that need it are skipped where not. */
+export function canTrace(): boolean {
+  return spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { stdio: 'ignore' }).status === 0
+}
+
+/** Why such a suite is skipped, in its name. */
+export const NO_STRACE = 'skipped: there is no strace here (apt-get install strace)'
+
+/** A system call of a traced program's first thread. */
+export interface SystemCall {
+  readonly name: string
+  /** The how many-th call of that name it was in its thread. */
+  readonly when: number
+  /** As strace prints it, paths of open files included. */
+  readonly text: string
+}
+
+/** A command that notes the given system calls of what runs under it, with its process id kept. */
+export function tracing(file: string, calls: readonly string[]): readonly string[] {
+  const names = calls.join()
+  return ['strace', '-f', '-D', '--seccomp-bpf', '-y', '-o', file, '-e', `trace=${names}`]
+}
+
+/** The same, where one call has something happen to it: `error=ENOSPC`, `signal=SIGKILL`, `delay_enter=500ms`. */
+export function injecting(
+  file: string,
+  { name, when }: Pick<SystemCall, 'name' | 'when'>,
+  what: string,
+): readonly string[] {
+  return [...tracing(file, [name]), '-e', `inject=${name}:${what}:when=${when}`]
+}
+
+/** The calls that a trace holds of one thread, counted by name. */
+export function callsOf(file: string, thread: number): SystemCall[] {
+  const counts = new Map<string, number>()
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [, id, name = '', text = ''] = /^(\d+) +(\w+)(\(.*)$/.exec(line) ?? []
+      if (Number(id) !== thread) return []
+      const when = (counts.get(name) ?? 0) + 1
+      counts.set(name, when)
+      return [{ name, when, text }]
+    })
+}
+
+/** The line of the call that something was made to happen to. */
+export function injected(file: string): string | undefined {
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .find((line) => /\((INJECTED|DELAYED)|\+\+\+ killed by SIGKILL/.test(line))
+}
