@@ -16,14 +16,12 @@ const wantedMode = Number.parseInt(mode, 8)
 const names = readdirSync(directory).filter((name) => !name.startsWith('..'))
 const seen = { files: 0, sets: 0, directories: 0, tokens: 0, 'sets begun anew': 0 }
 const generations = new Set<string>()
-let asked = true
-process.on('SIGTERM', () => {
-  asked = false
-})
+const end = new AbortController()
+process.on('SIGTERM', () => end.abort())
 process.stdout.write('reading\n')
 
 try {
-  for (let round = 0; asked; round++) {
+  for (let round = 0; !end.signal.aborted; round++) {
     readFile(names[round % names.length] ?? '')
     if (round % 4 === 0) readSet()
     if (round % 8 === 0) readDirectory()

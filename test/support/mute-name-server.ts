@@ -6,7 +6,9 @@ import { spawnSync } from 'node:child_process'
 
 /** Whether this process may make mount namespaces of its own. */
 export function canUnshare(): boolean {
-  return spawnSync('unshare', ['-m', 'true'], { stdio: 'ignore' }).status === 0
+  const can = spawnSync('unshare', ['-m', 'true'], { stdio: 'ignore' }).status === 0
+  if (!can) process.stderr.write('skipped: only root may have a name server of its own\n')
+  return can
 }
 
 /** A name server that hears questions and never answers. */

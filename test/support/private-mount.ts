@@ -3,7 +3,9 @@ import { execFileSync, spawnSync } from 'node:child_process'
 /** Whether this process may mount things in a namespace of its own, which root may. */
 export function canMount(): boolean {
   const command = ['-m', 'sh', '-c', 'mount -t tmpfs -o size=64k none /mnt']
-  return spawnSync('unshare', command, { stdio: 'ignore' }).status === 0
+  const can = spawnSync('unshare', command, { stdio: 'ignore' }).status === 0
+  if (!can) process.stderr.write('skipped: only root may mount a volume of its own\n')
+  return can
 }
 
 /** A command under which a program finds memory file systems of its own at these places; nobody else sees them. */

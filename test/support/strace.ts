@@ -1,13 +1,13 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 
-/** Whether system calls can be made to fail here; suites that need it are skipped where not. */
+/** Whether system calls can be made to fail here; suites that need it are skipped, with one line, where not. */
 export function canTrace(): boolean {
-  return spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { stdio: 'ignore' }).status === 0
+  const can =
+    spawnSync('strace', ['-f', '-o', '/dev/null', 'true'], { stdio: 'ignore' }).status === 0
+  if (!can) process.stderr.write('skipped: no strace here (apt-get install strace)\n')
+  return can
 }
-
-/** Why such a suite is skipped, in its name. */
-export const NO_STRACE = 'skipped: there is no strace here (apt-get install strace)'
 
 /** A system call of a traced program's first thread. */
 export interface SystemCall {
