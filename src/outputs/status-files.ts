@@ -22,6 +22,8 @@ export function statusFiles(directory: string): StatusFiles {
     provided({ changed }) {
       if (!existsSync(directory)) return
       try {
+        for (const name of [UNCHANGED_SCRIPT, PROVIDED, UPDATED])
+          remove(halfOf(join(directory, name)))
         placeScript(join(directory, UNCHANGED_SCRIPT))
         if (!isFile(join(directory, PROVIDED))) place(join(directory, PROVIDED), '', 0o666)
         else if (changed) place(join(directory, UPDATED), '', 0o666)
@@ -52,10 +54,19 @@ function placeScript(path: string): void {
 
 /** Applications may write here as well: the new file takes the name by rename, and no link is followed. */
 function place(path: string, text: string, mode: number): void {
-  const half = `.${basename(path)}.tmp`
-  remove(join(dirname(path), half))
-  writeNewFile(dirname(path), half, { content: new Secret(text), mode })
-  renameSync(join(dirname(path), half), path)
+  const half = halfOf(path)
+  try {
+    writeNewFile(dirname(half), basename(half), { content: new Secret(text), mode })
+    renameSync(half, path)
+  } catch (error) {
+    remove(half)
+    throw error
+  }
+}
+
+/** Under this name a kill may leave a file; the next pass removes it. */
+function halfOf(path: string): string {
+  return join(dirname(path), `.${basename(path)}.tmp`)
 }
 
 function isFile(path: string): boolean {

@@ -88,3 +88,14 @@ test.each(['sh', 'bash', 'dash'])(
     expect(statSync(script).mode & 0o777).toBe(0o755)
   },
 )
+
+test('P7 what a kill left half-written goes with the next pass, whether or not that changes something', () => {
+  const directory = temporaryVolume()
+  const files = statusFiles(directory)
+  files.provided({ changed: true })
+  writeFileSync(join(directory, '.CONJUR_SECRETS_UPDATED.tmp'), '')
+
+  files.provided({ changed: false })
+
+  expect(readdirSync(directory).filter((name) => name.startsWith('.'))).toEqual([])
+})
