@@ -24,6 +24,7 @@ export async function keepRunning(
   screen.done('Conjur', `${conjur.url}, CA in ${conjur.caFile}`)
   screen.done('admin', `API key in ${conjur.adminApiKeyFile}`)
   screen.line()
+  screen.next(`cat ${join(agent.secrets, 'db.json')}`)
   screen.next(`${program} status --status-directory ${join(directory, 'web', 'status')}`)
   screen.next('everything runs until Ctrl-C')
   const again = setInterval(() => {
