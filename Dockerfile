@@ -17,19 +17,17 @@ RUN sed -i '1s|.*|#!/nodejs/bin/node|' dist/main.js && chmod 0755 dist/main.js \
   && mkdir bin && ln -s /app/dist/main.js bin/conjur-agent
 # The incumbent's helper scripts: without a shell, their first line names the program that does their work.
 RUN for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/conjur-agent $name" >bin/conjur-$name.sh && chmod 0755 bin/conjur-$name.sh; done
-# Compiled once here, so that no container compiles it again: run the start path until it refuses to go on.
-# Node writes such a cache for its own user's eyes; here every uid may read it, and none may write.
-ENV NODE_COMPILE_CACHE=/build/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
+# Compiled once here, so that no container compiles it again: it runs against a Conjur inside this step. What is
+# compiled lies beside the program; every uid may read it, and none may write.
 RUN mkdir dist/.compile-cache && chown 65532 dist/.compile-cache
 USER 65532:65532
-RUN for command in "init" "sidecar" "healthcheck" "--version"; do node dist/main.js $command >/dev/null 2>&1 || true; done \
-  && chmod -R a+rX dist/.compile-cache
+RUN node .config/warm.ts && chmod -R a+rX dist/.compile-cache
 
 FROM ${BASE_IMAGE}
 WORKDIR /app
 COPY --from=build --chown=0:0 /build/dist /app/dist
 COPY --from=build --chown=0:0 /build/bin/ /usr/local/bin/
 ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
-ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/dist/.compile-cache NODE_COMPILE_CACHE_PORTABLE=1
+ENV NODE_ENV=production
 USER 65532:65532
 ENTRYPOINT ["conjur-agent"]

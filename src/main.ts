@@ -1,6 +1,4 @@
 import { writeFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
-import { join } from 'node:path'
 import { parseArguments } from './cli/args.ts'
 import type { CommandName } from './cli/commands.ts'
 import { report } from './cli/report.ts'
@@ -62,13 +60,6 @@ process.stderr.on('error', () => undefined)
 // SIGUSR1 if nobody listened, and put the environment into a report of a fatal error.
 process.on('SIGUSR1', () => undefined)
 process.report.excludeEnv = true
-
-// What is compiled once is kept beside the built program, where that may be written. Not in /tmp, where
-// others write too; an image brings the cache along by NODE_COMPILE_CACHE, which then counts.
-if (import.meta.filename.endsWith('.js')) {
-  const directory = join(import.meta.dirname, '.compile-cache')
-  enableCompileCache({ directory, portable: true })
-}
 
 // Not awaited: the build makes CommonJS of this, which Node loads in half the time.
 main().then(leave, fail)

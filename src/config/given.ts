@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { ConfigError } from '../core/errors.ts'
 import { settings } from './settings.ts'
@@ -69,13 +68,20 @@ async function readConfigFile(path: string): Promise<unknown> {
 
 async function readText(path: string, setting: string): Promise<string> {
   try {
-    const bytes = await readFile(path)
+    const bytes = await readBytes(path)
     if (bytes.length <= LARGEST_FILE) return bytes.toString('utf8')
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'unreadable'
     throw unreadable(path, `cannot be read: ${code}`, setting)
   }
   throw unreadable(path, 'is larger than 4 MiB', setting)
+}
+
+/** A regular file is there at once; what might keep us waiting, a pipe say, must not keep a signal waiting too (P7). */
+async function readBytes(path: string): Promise<Buffer> {
+  if (statSync(path).isFile()) return readFileSync(path)
+  const { readFile } = await import('node:fs/promises')
+  return readFile(path)
 }
 
 function unreadable(path: string, why: string, setting: string): ConfigError {

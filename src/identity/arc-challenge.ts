@@ -1,5 +1,5 @@
 import { constants } from 'node:fs'
-import { open, stat, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { dirname, isAbsolute, normalize } from 'node:path'
 
 import { IdentityError } from '../core/errors.ts'
@@ -25,6 +25,7 @@ export function challengeFile(header: string | undefined, directory: string): st
  * bytes, of root or of its directory's owner, that not everybody may write; no link is followed.
  */
 export async function readChallengeFile(path: string): Promise<Secret> {
+  const { open, stat } = await import('node:fs/promises')
   let file: FileHandle | undefined
   try {
     file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)

@@ -1,5 +1,4 @@
 import { createPrivateKey, X509Certificate } from 'node:crypto'
-import { readFile, rm } from 'node:fs/promises'
 
 import { IdentityError } from '../core/errors.ts'
 import type { HttpReply, Send } from '../core/http.ts'
@@ -66,6 +65,7 @@ interface Context extends K8sCertificateOptions {
 }
 
 async function inject(context: Context, signal: AbortSignal): Promise<Outcome<ClientCertificate>> {
+  const { rm } = await import('node:fs/promises')
   const { login, namespace, podName, certificatePath, logPath = COPY_LOG, place } = context
   const { commonName, hostIdPrefix } = namesOf(login)
   const spiffeId = `spiffe://cluster.local/namespace/${namespace}/podname/${podName}`
@@ -131,6 +131,7 @@ async function arrival(
   { certificatePath, looks, clock }: Context,
   signal: AbortSignal,
 ): Promise<string | undefined> {
+  const { readFile } = await import('node:fs/promises')
   for (let look = 0; look <= looks; look++) {
     if (look > 0) await clock.sleep(LOOK_EVERY_MS, signal)
     const pem = await readFile(certificatePath, 'utf8').catch(() => '')
@@ -144,6 +145,7 @@ async function neverCame({
   logPath = COPY_LOG,
   looks,
 }: Context): Promise<IdentityError> {
+  const { readFile, rm } = await import('node:fs/promises')
   const said = await readFile(logPath, 'utf8').catch(() => '')
   await rm(logPath, { force: true })
   const waitedMs = looks * LOOK_EVERY_MS

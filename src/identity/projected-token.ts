@@ -1,5 +1,4 @@
-import { open, type FileHandle } from 'node:fs/promises'
-
+import { closeSync, openSync, readSync, statSync } from 'node:fs'
 import { IdentityError } from '../core/errors.ts'
 import { readPlatformToken, type Clock, type IdentitySource, type PlatformToken } from './source.ts'
 
@@ -40,15 +39,33 @@ const READ_LIMIT = 16 * 1024 + 1
 export async function readTokenFile(path: string, setting: string): Promise<string> {
   // The kubelet swaps `..data`, it never rewrites the token file: an open handle would keep
   // reading the old token. Hence a fresh open for each authentication.
-  let file: FileHandle | undefined
   try {
-    file = await open(path, 'r')
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_LIMIT), 0, READ_LIMIT, 0)
-    return buffer.toString('utf8', 0, bytesRead)
+    return statSync(path).isFile() ? readNow(path) : await readLater(path)
   } catch (cause) {
     throw unreadable({ path, setting, cause })
+  }
+}
+
+/** A regular file is there at once, and no thread need be woken for it. */
+function readNow(path: string): string {
+  const file = openSync(path, 'r')
+  try {
+    const buffer = Buffer.alloc(READ_LIMIT)
+    return buffer.toString('utf8', 0, readSync(file, buffer, 0, READ_LIMIT, 0))
   } finally {
-    await file?.close()
+    closeSync(file)
+  }
+}
+
+/** What might keep us waiting, a pipe say, must not keep a signal waiting too (P7). */
+async function readLater(path: string): Promise<string> {
+  const { open } = await import('node:fs/promises')
+  const file = await open(path, 'r')
+  try {
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_LIMIT), 0, READ_LIMIT, 0)
+    return buffer.toString('utf8', 0, bytesRead)
+  } finally {
+    await file.close()
   }
 }
 

@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-
 import { IdentityError } from '../core/errors.ts'
 
 /** What takes Azure's token request in place of the authority host, and whom to trust there. */
@@ -16,6 +14,7 @@ export interface TokenProxy {
 export async function readTokenProxyCa(ca: TokenProxy['ca']): Promise<string | undefined> {
   if (ca === undefined) return undefined
   if ('pem' in ca) return ca.pem
+  const { readFile } = await import('node:fs/promises')
   let pem: string
   try {
     pem = await readFile(ca.file, 'utf8')

@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { readFileSync, statSync } from 'node:fs'
 import { ConfigError } from '../core/errors.ts'
 
 /** Certificates to trust in place of the public roots: PEM text, or the file that holds it. */
@@ -10,7 +10,7 @@ export async function readCa(ca: TrustedCa): Promise<string | undefined> {
   if (ca === undefined) return undefined
   if ('pem' in ca) return ca.pem
   try {
-    const pem = await readFile(ca.file, 'utf8')
+    const pem = (await readBytes(ca.file)).toString('utf8')
     const blocks = pem.match(BLOCK) ?? []
     if (blocks.length === 0) throw new Error('it holds no PEM certificate')
     // TLS would pass over what it cannot read, and then trust nobody without saying why.
@@ -25,6 +25,13 @@ export async function readCa(ca: TrustedCa): Promise<string | undefined> {
       cause: error,
     })
   }
+}
+
+/** A regular file is there at once; what might keep us waiting, a pipe say, must not keep a signal waiting too (P7). */
+async function readBytes(path: string): Promise<Buffer> {
+  if (statSync(path).isFile()) return readFileSync(path)
+  const { readFile } = await import('node:fs/promises')
+  return readFile(path)
 }
 
 const BLOCK = /-----BEGIN CERTIFICATE-----[^-]*(?:-----END CERTIFICATE-----)?/g

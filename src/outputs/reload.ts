@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync, utimesSync } from 'node:fs'
 import type { Send } from '../core/http.ts'
@@ -172,6 +171,8 @@ async function execute(
   [program, ...args]: readonly [string, ...string[]],
   signal: AbortSignal,
 ): Promise<Outcome> {
+  // Loaded by the few who ask for it: everyone waits for what is loaded before the first secret.
+  const { spawn } = await import('node:child_process')
   const child = spawn(program, args, {
     stdio: 'ignore',
     env: { PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin' },
