@@ -94,8 +94,7 @@ async function rotate({ stage, agent, reader, tell }: Playing): Promise<Values> 
       otherwise: 'db.json does not hold the new value',
       withinMs: 10_000,
       async look() {
-        const now = lookAt(agent.secrets)
-        return (await holds(agent.secrets, values.password)) ? now : undefined
+        return (await holds(agent.secrets, values.password)) ? lookAt(agent.secrets) : undefined
       },
     }),
   )
