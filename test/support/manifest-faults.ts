@@ -1,0 +1,16 @@
+import { patchManifests } from '../../src/injector/offline.ts'
+import { contextWith } from '../injector/pods.ts'
+
+/** What the injector has against manifests: every problem, every warning, and a pod that it skips though it opts in. */
+export async function manifestFaults(text: string): Promise<readonly string[]> {
+  const context = { ...(await contextWith()), namespace: 'shop' }
+  const { verdicts, unreadable } = await patchManifests(text, context)
+  const optsIn = /conjur\.org\/inject"?: *"?(true|yes)/.test(text)
+  return [
+    ...unreadable,
+    ...verdicts.flatMap(({ verdict }) => [...verdict.problems, ...verdict.warnings]),
+    ...(optsIn && !verdicts.some(({ verdict }) => verdict.outcome === 'injected')
+      ? ['it opts in, and nothing is injected']
+      : []),
+  ]
+}
