@@ -221,7 +221,7 @@ function npmFaults(words: readonly string[]): readonly string[] {
 async function kubectlFaults(words: readonly string[], stdin: string): Promise<readonly string[]> {
   const bare = words.filter(
     (word, index) =>
-      !/^-/.test(word) && !['-n', '--namespace', '--context'].includes(words[index - 1] ?? ''),
+      !word.startsWith('-') && !['-n', '--namespace', '--context'].includes(words[index - 1] ?? ''),
   )
   const verb = bare[0] ?? ''
   const end = words.indexOf('--')
@@ -253,7 +253,8 @@ async function patchFaults(patch: string): Promise<readonly string[]> {
 
 async function helmFaults(words: readonly string[], directory: string): Promise<readonly string[]> {
   const bare = words.filter(
-    (word, index) => !/^-/.test(word) && !['-n', '--namespace'].includes(words[index - 1] ?? ''),
+    (word, index) =>
+      !word.startsWith('-') && !['-n', '--namespace'].includes(words[index - 1] ?? ''),
   )
   const verb = bare[0] ?? ''
   if (!helmVerbs.has(verb)) return [`helm ${verb}`]
