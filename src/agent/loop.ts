@@ -3,7 +3,7 @@ import { elapsedSince, type Clock } from './clock.ts'
 import { cycle, type Report, type Stages, type Task } from './cycle.ts'
 import { awaitsConfirmation, emptyMemory, type HeldToken, type Memory } from './memory.ts'
 import type { Retry } from './once.ts'
-import { beforeExpiry, jittered, renewalAgeMs, retryDelayMs } from './schedule.ts'
+import { beforeExpiry, jittered, renewalAgeMs, retryDelayMs, spreadAfter } from './schedule.ts'
 import type { Wake } from './wake.ts'
 
 export interface LoopOptions {
@@ -61,8 +61,11 @@ export async function loop(
 ): Promise<void> {
   const { clock } = stages
   let memory = options.memory ?? { ...emptyMemory, held: options.handOver?.() }
-  let valuesAt =
-    options.memory === undefined ? clock.monotonic() : nextValues(memory, options, clock)
+  // How often values, and tokens, were waited for since the start or the last failure.
+  let waits = { values: 0, renewals: 0 }
+  const nextValuesAt = (): number | undefined =>
+    nextValues(memory, { clock, options, waits: waits.values++ })
+  let valuesAt = options.memory === undefined ? clock.monotonic() : nextValuesAt()
   let renewalAgeOf: { held: Memory['held']; ageMs: number } | undefined
   let retry: { at: number; attempt: number; error: AgentError; task: Task } | undefined
 
@@ -73,6 +76,7 @@ export async function loop(
       const { lifetimeMs } = held.token
       const ageMs = renewalAgeMs(lifetimeMs, {
         jitter: options.random(),
+        spread: spreadAfter(waits.renewals++),
         atMostMs: options.renewAfterMs,
       })
       renewalAgeOf = { held, ageMs }
@@ -106,8 +110,9 @@ export async function loop(
     const failure = report.error ?? report.outputErrors[0] ?? options.unmet(report)
     if (failure === undefined) {
       retry = undefined
-      if (doing.values) valuesAt = nextValues(memory, options, clock)
+      if (doing.values) valuesAt = nextValuesAt()
     } else {
+      waits = { values: 0, renewals: 0 }
       const attempt = (retry?.attempt ?? 0) + 1
       const waitMs = backOff(failure, { attempt, memory, stages, options })
       // What is left to do: values that were asked for; a token that was not renewed.
@@ -123,16 +128,25 @@ export async function loop(
   }
 }
 
-function nextValues(memory: Memory, options: LoopOptions, clock: Clock): number | undefined {
+interface Waiting {
+  readonly clock: Clock
+  readonly options: LoopOptions
+  readonly waits: number
+}
+
+function nextValues(memory: Memory, { clock, options, waits }: Waiting): number | undefined {
   const now = clock.monotonic()
   const { refreshIntervalMs, random } = options
   const unconfirmed = awaitsConfirmation(memory)
   if (refreshIntervalMs === undefined) return unconfirmed ? now + CONFIRM_MS : undefined
-  const interval = beforeExpiry(jittered(refreshIntervalMs, random()), {
-    expiries: memory.expiries,
-    now: clock.now(),
-    atLeastMs: SOONEST_REFRESH_MS,
-  })
+  const interval = beforeExpiry(
+    jittered(refreshIntervalMs, { jitter: random(), spread: spreadAfter(waits) }),
+    {
+      expiries: memory.expiries,
+      now: clock.now(),
+      atLeastMs: SOONEST_REFRESH_MS,
+    },
+  )
   return now + (unconfirmed ? Math.min(interval, CONFIRM_MS) : interval)
 }
 

@@ -13,23 +13,41 @@ export function isFresh({ lifetimeMs, ageMs }: Life): boolean {
 }
 
 /**
+ * How far chance may shorten a wait. Agents that one rollout started, or that one outage held up, are
+ * parted `wide`ly by their first waits; from then on `narrow` ones keep them apart (P9).
+ */
+export type Spread = 'wide' | 'narrow'
+
+/** So many waits after a start or a failure are wide. After five nothing is left of the common beginning. */
+const WIDE_WAITS = 5
+
+/** The spread of a wait, by how many of its kind went well since the start or the last failure. */
+export function spreadAfter(waits: number): Spread {
+  return waits < WIDE_WAITS ? 'wide' : 'narrow'
+}
+
+/**
  * The age at which an access token is renewed.
  *
- * Three quarters of its life, less up to five per cent of jitter (0 to 1), so that pods started by
- * one rollout do not come back to Conjur in the same second. `atMostMs` is an administrator's
- * shorter wish.
+ * Three quarters of its life, less jitter (0 to 1) of up to five per cent of it, or up to half of it
+ * where agents are to part, so that pods started by one rollout do not come back to Conjur in the
+ * same second. `atMostMs` is an administrator's shorter wish.
  */
 export function renewalAgeMs(
   lifetimeMs: number,
-  { jitter, atMostMs }: { jitter: number; atMostMs: number | undefined },
+  { jitter, spread, atMostMs }: { jitter: number; spread: Spread; atMostMs: number | undefined },
 ): number {
-  const age = lifetimeMs * (1 - FRESH_SHARE - 0.05 * jitter)
+  const share = spread === 'wide' ? 0.5 : 0.05
+  const age = lifetimeMs * (1 - FRESH_SHARE - share * jitter)
   return atMostMs === undefined ? age : Math.min(age, atMostMs)
 }
 
-/** An interval less up to five per cent of jitter (0 to 1). */
-export function jittered(intervalMs: number, jitter: number): number {
-  return intervalMs * (1 - 0.05 * jitter)
+/** An interval less jitter (0 to 1) of up to five per cent, or up to three quarters where agents are to part. */
+export function jittered(
+  intervalMs: number,
+  { jitter, spread }: { jitter: number; spread: Spread },
+): number {
+  return intervalMs * (1 - (spread === 'wide' ? 0.75 : 0.05) * jitter)
 }
 
 /** The share of what is left of a value's life that passes before it is read again. */
@@ -71,7 +89,7 @@ const HURRY_MS = 500
 const LONGEST_RETRY_AFTER_MS = 300_000
 
 /**
- * How long to wait before trying again: doubling from the base to the cap, a quarter of it left to
+ * How long to wait before trying again: doubling from the base to the cap, half of it left to
  * chance. While the application's token still lives, never more than a third of what is left of it,
  * so that an outage shorter than that stays invisible (P3). A server's Retry-After is honoured, for
  * five minutes at most and not beyond the last fifth of that token's life.
@@ -79,7 +97,7 @@ const LONGEST_RETRY_AFTER_MS = 300_000
 export function retryDelayMs(facts: RetryFacts): number {
   const { attempt, baseMs, capMs, jitter, retryAfterMs, tokenLeftMs } = facts
   const doubled = Math.min(capMs, baseMs * 2 ** Math.min(attempt - 1, 30))
-  const spread = doubled * (1 - 0.25 * jitter)
+  const spread = doubled * (1 - 0.5 * jitter)
   const asked = Math.min(retryAfterMs ?? 0, LONGEST_RETRY_AFTER_MS)
   if (tokenLeftMs === undefined || tokenLeftMs <= 0) return Math.max(spread, asked)
   const hurried = Math.min(spread, Math.max(HURRY_MS, tokenLeftMs / 3))

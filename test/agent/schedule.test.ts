@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { beforeExpiry, isFresh, renewalAgeMs, retryDelayMs } from '../../src/agent/schedule.ts'
+import {
+  beforeExpiry,
+  isFresh,
+  jittered,
+  renewalAgeMs,
+  retryDelayMs,
+  spreadAfter,
+} from '../../src/agent/schedule.ts'
 
 const share = fc.double({ min: 0, max: 1, noNaN: true })
 const life = fc.integer({ min: 1000, max: 5 * 3_600_000 })
@@ -8,7 +15,7 @@ const life = fc.integer({ min: 1000, max: 5 * 3_600_000 })
 test('P3 a token is renewed at three quarters of its life, at most five per cent earlier', () => {
   fc.assert(
     fc.property(life, share, (lifetimeMs, jitter) => {
-      const age = renewalAgeMs(lifetimeMs, { jitter, atMostMs: undefined })
+      const age = renewalAgeMs(lifetimeMs, { jitter, spread: 'narrow', atMostMs: undefined })
 
       expect(age).toBeLessThanOrEqual(lifetimeMs * 0.75)
       expect(age).toBeGreaterThanOrEqual(lifetimeMs * 0.7 - 1)
@@ -18,8 +25,32 @@ test('P3 a token is renewed at three quarters of its life, at most five per cent
 })
 
 test('an administrator can have it renewed more often, not less', () => {
-  expect(renewalAgeMs(480_000, { jitter: 0, atMostMs: 60_000 })).toBe(60_000)
-  expect(renewalAgeMs(480_000, { jitter: 0, atMostMs: 3_600_000 })).toBe(360_000)
+  const age = (atMostMs: number): number =>
+    renewalAgeMs(480_000, { jitter: 0, spread: 'narrow', atMostMs })
+
+  expect(age(60_000)).toBe(60_000)
+  expect(age(3_600_000)).toBe(360_000)
+})
+
+test('P9 the first five waits after a start or a failure part agents widely, later ones keep them apart', () => {
+  expect([0, 1, 4, 5, 6, 1000].map((waits) => spreadAfter(waits))).toEqual([
+    'wide',
+    'wide',
+    'wide',
+    'narrow',
+    'narrow',
+    'narrow',
+  ])
+})
+
+test('P9 a wide wait for the token is a quarter to three quarters of its life, one for values a quarter to all of the interval', () => {
+  const age = (jitter: number): number =>
+    renewalAgeMs(480_000, { jitter, spread: 'wide', atMostMs: undefined })
+
+  expect([age(0), age(1)]).toEqual([360_000, 120_000])
+  expect(jittered(300_000, { jitter: 0, spread: 'wide' })).toBe(300_000)
+  expect(jittered(300_000, { jitter: 1, spread: 'wide' })).toBe(75_000)
+  expect(jittered(300_000, { jitter: 1, spread: 'narrow' })).toBe(285_000)
 })
 
 const retry = {
