@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { devserver } from './devserver.ts'
+import { herdFollowers, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
 import { rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
@@ -19,12 +20,17 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   rest,
   injector,
   devserver,
+  'herd-restart': herdRestart,
+  'herd-outage': herdOutage,
+  'herd-followers': herdFollowers,
 }
+/** Measured in virtual time, for minutes of real time, and the same on any machine: by `npm run simulate` alone. */
+const onlyIfAsked: readonly string[] = ['herd-restart', 'herd-outage', 'herd-followers']
 const results = new URL('RESULTS.md', import.meta.url)
 
 let failed = 0
 for (const [name, bench] of Object.entries(benches)) {
-  if (asked.length > 0 && !asked.includes(name)) continue
+  if (asked.length > 0 ? !asked.includes(name) : onlyIfAsked.includes(name)) continue
   const rows = await bench()
   const text = table(name, rows)
   process.stdout.write(`${text}\n`)
