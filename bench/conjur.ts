@@ -7,6 +7,7 @@ import { serviceAccountClaims, tokenMaker } from '../test/support/token-maker.ts
  */
 
 const count = Number(process.argv[2] ?? 1)
+const bytes = Number(process.argv[3] ?? 0)
 const issuer = await tokenMaker({ issuer: 'https://kubernetes.example', now: () => Date.now() })
 const ids = Array.from({ length: count }, (_, index) => `v${index}`)
 const conjur = await startDevserver({
@@ -34,7 +35,7 @@ ${ids.map((id) => `      - !variable ${id}`).join('\n')}
     'conjur/authn-jwt/prod/public-keys': JSON.stringify({ type: 'jwks', value: issuer.jwks }),
     'conjur/authn-jwt/prod/issuer': issuer.issuer,
     'conjur/authn-jwt/prod/audience': 'conjur',
-    ...Object.fromEntries(ids.map((id) => [`apps/${id}`, `value-of-${id}-0123456789abcdef`])),
+    ...Object.fromEntries(ids.map((id) => [`apps/${id}`, `value-of-${id}-0123456789abcdef`.padEnd(bytes, 'x')])),
   },
 })
 const jwt = await issuer.make(serviceAccountClaims({}))

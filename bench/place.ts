@@ -22,9 +22,12 @@ export interface Place {
   close(): Promise<void>
 }
 
-/** Starts a Conjur with `count` variables in a process of its own, behind a proxy that counts and delays. */
-export async function openPlace(count: number): Promise<Place> {
-  const child = fork(join(import.meta.dirname, 'conjur.ts'), [String(count)])
+/**
+ * Starts a Conjur with `count` variables in a process of its own, behind a proxy that counts and
+ * delays. Values are some twenty bytes long, or `bytes` where that is given.
+ */
+export async function openPlace(count: number, bytes = 0): Promise<Place> {
+  const child = fork(join(import.meta.dirname, 'conjur.ts'), [String(count), String(bytes)])
   const { url, ca, jwt } = await told<{ url: string; ca: string; jwt: string }>(child)
   const proxy = await openProxy(Number(new URL(url).port))
   const directory = mkdtempSync(

@@ -5,6 +5,7 @@ import { herdFollowers, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
 import { rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
+import { scale } from './scale.ts'
 import { start } from './start.ts'
 
 /**
@@ -18,6 +19,7 @@ const { values: flags, positionals: asked } = parseArgs({
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: () => start(flags.compare),
   rest,
+  scale,
   injector,
   devserver,
   'herd-restart': herdRestart,

@@ -82,18 +82,16 @@ interface Reading {
   readonly get: Get
 }
 
-async function readBatch(
-  ids: readonly string[],
-  reading: Reading & { readonly outcomes: Map<string, Outcome> },
-): Promise<void> {
-  const { options, get, outcomes } = reading
+async function readBatch(ids: readonly string[], reading: BatchReading): Promise<void> {
+  const { options, outcomes } = reading
   const [first] = ids
   if (first === undefined) return
   if (ids.length === 1) {
     outcomes.set(first, await readOne(first, reading))
     return
   }
-  const reply = await get(batchUrl(options.place, ids), `${ids.length} variables`)
+  const reply = await getBatch(ids, reading)
+  if (reply === 'too long') return readHalves(ids, reading)
   if (reply.status === 200) {
     const values = readBatchReply(reply, options.place, ids)
     if (values === undefined)
@@ -116,9 +114,29 @@ async function readBatch(
     )
   }
   // Refused as a whole without saying for whose sake: halves find it in few requests.
+  return readHalves(ids, reading)
+}
+
+type BatchReading = Reading & { readonly outcomes: Map<string, Outcome> }
+
+async function readHalves(ids: readonly string[], reading: BatchReading): Promise<void> {
   const middle = Math.ceil(ids.length / 2)
   await readBatch(ids.slice(0, middle), reading)
   await readBatch(ids.slice(middle), reading)
+}
+
+/** The reply to a batch; values that are too long together are not too long apart. */
+async function getBatch(
+  ids: readonly string[],
+  { options, get }: Reading,
+): Promise<HttpReply | 'too long'> {
+  try {
+    return await get(batchUrl(options.place, ids), `${ids.length} variables`)
+  } catch (error) {
+    const isTooLong = error instanceof ConjurError && error.facts['kind'] === 'too-large'
+    if (isTooLong) return 'too long'
+    throw error
+  }
 }
 
 /** The values of a batch reply by variable id; undefined if it is no such reply. */

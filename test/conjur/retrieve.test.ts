@@ -311,6 +311,27 @@ test.each([
   expect(shown(outcomes)).toEqual({ a: expected })
 })
 
+test('values that are too long for one reply are asked for in halves', async () => {
+  const long = (ids: readonly string[]): boolean => ids.length > 2
+  const conjur = server({ a: '1', b: '2', c: '3', d: '4', e: '5' }, (path, ids) => {
+    if (path === 'batch' && long(ids)) throw new SendFailure('too-large', 'conjur.example.com')
+    return undefined
+  })
+
+  const outcomes = await ask(conjur, ['a', 'b', 'c', 'd', 'e'])
+
+  expect(shown(outcomes)).toEqual({ a: '1', b: '2', c: '3', d: '4', e: '5' })
+  expect(conjur.requests).toHaveLength(5)
+})
+
+test('one value that is too long for a reply is what it is: the server cannot be read', async () => {
+  const conjur = server({ a: '1' }, () => {
+    throw new SendFailure('too-large', 'conjur.example.com')
+  })
+
+  await expect(ask(conjur, ['a'])).rejects.toMatchObject({ code: 'CONJUR_UNREACHABLE' })
+})
+
 const whoami = { account: 'acme', username: 'host/a' }
 
 test.each([
