@@ -1,7 +1,7 @@
 const room = process.env.CONJUR_AGENT_MUTATE
 
 /** Of the injector, what decides; the rest is a server and its certificates. */
-const INJECTOR = ['annotations', 'containers', 'inject', 'missed', 'patch', 'quantity', 'review']
+const INJECTOR = ['annotations', 'containers', 'missed', 'patch', 'quantity', 'review']
 
 export default {
   mutate:

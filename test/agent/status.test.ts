@@ -180,3 +180,192 @@ test('P3 what an earlier run left is kept and ready through an outage; what is n
   expect(whole).toMatchObject({ ready: true, outputs: [{ name: 'db.json', state: 'kept' }] })
   expect(part?.reasons).toEqual(['key.json was never published'])
 })
+
+const pass = { retry: undefined, valuesInMs: 300_000, renewalInMs: 360_000 }
+
+test('the document before the first pass is whole', () => {
+  expect(first).toEqual({
+    schema: 'conjur-agent/status/v1',
+    mode: 'sidecar',
+    startedAt: '2026-01-20T09:00:00.000Z',
+    writtenAt: '2026-01-20T09:00:00.000Z',
+    ready: false,
+    reasons: ['no pass has ended yet'],
+    outputs: [],
+  })
+})
+
+test('the document after a good pass is whole, and an error in it ends with the next', () => {
+  const failed = after(first, report({ published: [], error }), 1700)
+  const published = [
+    { name: 'db.json', kind: 'json', values: 2, state: 'written' },
+    { name: 'access-token', kind: 'token', values: 0, state: 'same' },
+  ] as const
+
+  expect(after(failed, report({ published }))).toEqual({
+    schema: 'conjur-agent/status/v1',
+    mode: 'sidecar',
+    startedAt: '2026-01-20T09:00:00.000Z',
+    writtenAt: '2026-01-20T09:00:00.000Z',
+    ready: true,
+    reasons: [],
+    nextPassAt: '2026-01-20T09:05:00.000Z',
+    accessToken: {
+      login: 'host/a',
+      lifetimeSeconds: 480,
+      expiresAt: '2026-01-20T09:08:00.000Z',
+      renewsAt: '2026-01-20T09:06:00.000Z',
+    },
+    outputs: [
+      {
+        name: 'db.json',
+        kind: 'json',
+        values: 2,
+        state: 'fresh',
+        changedAt: '2026-01-20T09:00:00.000Z',
+        checkedAt: '2026-01-20T09:00:00.000Z',
+        nextAt: '2026-01-20T09:05:00.000Z',
+      },
+      {
+        name: 'access-token',
+        kind: 'token',
+        values: 0,
+        state: 'fresh',
+        checkedAt: '2026-01-20T09:00:00.000Z',
+        nextAt: '2026-01-20T09:06:00.000Z',
+      },
+    ],
+  })
+})
+
+test('a failed pass says when it is tried again, of the values and of the whole', () => {
+  const published = [
+    { name: 'db.json', kind: 'json', values: 2, state: 'kept' },
+    { name: 'access-token', kind: 'token', values: 0, state: 'same' },
+  ] as const
+  const next = { ...pass, retry: { error, attempt: 3, waitMs: 2000 } }
+
+  const status = nextStatus(first, {
+    report: report({ published, error }),
+    next,
+    clock: agentClock(clock),
+  })
+
+  expect(status.nextPassAt).toBe('2026-01-20T09:00:02.000Z')
+  expect(status.outputs.map(({ nextAt }) => nextAt)).toEqual([
+    '2026-01-20T09:00:02.000Z',
+    '2026-01-20T09:06:00.000Z',
+  ])
+  expect(status.lastError).toEqual({
+    code: 'CONJUR_UNREACHABLE',
+    message: 'gone',
+    at: '2026-01-20T09:00:00.000Z',
+    attempt: 3,
+  })
+})
+
+test('what is not done again has no time', () => {
+  const never = { retry: undefined, valuesInMs: undefined, renewalInMs: undefined }
+
+  const status = nextStatus(first, { report: report(), next: never, clock: agentClock(clock) })
+
+  expect(status).not.toHaveProperty('nextPassAt')
+  expect(status.accessToken).not.toHaveProperty('renewsAt')
+  expect(status.outputs[0]).not.toHaveProperty('nextAt')
+})
+
+test('a pass that is overdue is due now, not in the past', () => {
+  const status = nextStatus(first, {
+    report: report(),
+    next: { ...pass, valuesInMs: -5000 },
+    clock: agentClock(clock),
+  })
+
+  expect(status.nextPassAt).toBe('2026-01-20T09:00:00.000Z')
+})
+
+test('P3 without a token, or with one that has just ended, it is not ready', () => {
+  const spent = report()
+  const { held } = spent.memory
+  const ago = { now: clock.now() - 480_000, monotonic: clock.now() - 480_000 }
+  const memory =
+    held === undefined ? spent.memory : { ...spent.memory, held: { ...held, received: ago } }
+
+  const ended = after(first, report({ memory }))
+  const none = after(first, report({ memory: emptyMemory }))
+
+  expect(ended.reasons).toEqual(['there is no access token that is not expired'])
+  expect(ended.accessToken?.expiresAt).toBe('2026-01-20T09:00:00.000Z')
+  expect(none.reasons).toEqual(['there is no access token that is not expired'])
+  expect(none).not.toHaveProperty('accessToken')
+})
+
+test('what was removed is shown as removed since that pass', () => {
+  const published = [{ name: 'db.json', kind: 'json', values: 0, state: 'removed' }] as const
+
+  expect(after(first, report({ published })).outputs).toMatchObject([
+    { state: 'removed', changedAt: '2026-01-20T09:00:00.000Z' },
+  ])
+})
+
+test('where the token is all that was asked for, it alone makes ready', () => {
+  const published = [{ name: 'access-token', kind: 'token', values: 0, state: 'written' }] as const
+  const next = { ...pass, retry: { error, attempt: 1, waitMs: 1000 } }
+
+  const status = nextStatus(first, {
+    report: report({ published, error }),
+    next,
+    clock: agentClock(clock),
+    wantsValues: false,
+  })
+
+  expect(status.ready).toBe(true)
+})
+
+test('P4 a pass that ended early leaves alone what it had published, and what never was', () => {
+  const before = after(
+    first,
+    report({
+      published: [
+        { name: 'a', kind: 'json', values: 1, state: 'written' },
+        { name: 'b', kind: 'json', values: 1, state: 'written' },
+        { name: 'c', kind: 'json', values: 0, state: 'missing' },
+      ],
+    }),
+  )
+  const published = [{ name: 'a', kind: 'json', values: 1, state: 'same' }] as const
+  const standing = [{ name: 'b', kind: 'json', values: 1, state: 'kept' }] as const
+
+  const status = after(before, report({ published, standing, error }), 1000)
+
+  expect(status.outputs).toMatchObject([
+    { name: 'a', state: 'fresh' },
+    { name: 'b', state: 'kept', changedAt: '2026-01-20T09:00:00.000Z' },
+    { name: 'c', state: 'missing' },
+  ])
+  expect(status.outputs[0]).not.toHaveProperty('error')
+  expect(status.outputs[2]).not.toHaveProperty('error')
+})
+
+test('a file that cannot be looked at again keeps the time at which it is too old', () => {
+  const staleAfterMs = (): number => 60_000
+  const aged = { clock: agentClock(clock), next: pass, staleAfterMs }
+  const before = nextStatus(first, { ...aged, report: report() })
+  const kept = [{ name: 'db.json', kind: 'json', values: 2, state: 'kept' }] as const
+
+  const status = nextStatus(before, { ...aged, report: report({ published: kept }) })
+
+  expect(before.outputs[0]?.staleAt).toBe('2026-01-20T09:01:00.000Z')
+  expect(status.outputs[0]?.staleAt).toBe('2026-01-20T09:01:00.000Z')
+})
+
+test('a loop is overdue by so many seconds, and just in time is in time', () => {
+  const status = after(first, report())
+  const due = clock.now() + 300_000
+
+  expect(liveness(status, due + 600_000)).toEqual({ ok: true, reasons: [] })
+  expect(liveness(status, due + 600_600)).toEqual({
+    ok: false,
+    reasons: ['the next pass is 601 s overdue'],
+  })
+})
