@@ -77,6 +77,7 @@ export async function loop(
       const ageMs = renewalAgeMs(lifetimeMs, {
         jitter: options.random(),
         spread: spreadAfter(waits.renewals++),
+        foundAtMs: elapsedSince(held.received, clock),
         atMostMs: options.renewAfterMs,
       })
       renewalAgeOf = { held, ageMs }

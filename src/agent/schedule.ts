@@ -29,17 +29,27 @@ export function spreadAfter(waits: number): Spread {
 /**
  * The age at which an access token is renewed.
  *
- * Three quarters of its life, less jitter (0 to 1) of up to five per cent of it, or up to half of it
+ * Three quarters of its life, less jitter (0 to 1) of up to a fifteenth of that, or up to two thirds
  * where agents are to part, so that pods started by one rollout do not come back to Conjur in the
- * same second. `atMostMs` is an administrator's shorter wish.
+ * same second. Of a token that was found at some age only the rest of that time is shortened: else
+ * whoever finds old ones would renew them all at once. `atMostMs` is an administrator's shorter wish.
  */
 export function renewalAgeMs(
   lifetimeMs: number,
-  { jitter, spread, atMostMs }: { jitter: number; spread: Spread; atMostMs: number | undefined },
+  { jitter, spread, foundAtMs = 0, atMostMs }: RenewalFacts,
 ): number {
-  const share = spread === 'wide' ? 0.5 : 0.05
-  const age = lifetimeMs * (1 - FRESH_SHARE - share * jitter)
+  const latest = lifetimeMs * (1 - FRESH_SHARE)
+  const share = spread === 'wide' ? 2 / 3 : 1 / 15
+  const age = latest - (latest - foundAtMs) * share * jitter
   return atMostMs === undefined ? age : Math.min(age, atMostMs)
+}
+
+interface RenewalFacts {
+  readonly jitter: number
+  readonly spread: Spread
+  /** The age that the token had when it came into our hands. */
+  readonly foundAtMs?: number
+  readonly atMostMs: number | undefined
 }
 
 /** An interval less jitter (0 to 1) of up to five per cent, or up to three quarters where agents are to part. */

@@ -54,6 +54,20 @@ describe('P9 a thousand agents that start in the same second, at a Conjur that i
   })
 })
 
+test('P9 a thousand containers that start again in the same second, their tokens on the volume, log in at the steady rate from the first second on', async () => {
+  const { servers } = await runFleet({
+    agents: AGENTS,
+    startWithinMs: 1000,
+    untilMs: 30 * MINUTE,
+    refreshIntervalMs: 5 * MINUTE,
+    traits: tirelessConjur,
+    takeOver: true,
+  })
+  const counts = logins(servers[0])
+
+  expect(peakToMean(counts, WINDOW_SECONDS)).toBeLessThanOrEqual(3)
+})
+
 describe('P9 a thousand agents at a Conjur of their size, whose database goes away for ten minutes', () => {
   const [from, until] = [15 * MINUTE, 25 * MINUTE]
   const traits = scaledFor(AGENTS)

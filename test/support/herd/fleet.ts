@@ -2,6 +2,7 @@ import type { AccessToken } from '../../../src/conjur/access-token.ts'
 import { authenticate } from '../../../src/conjur/authenticate.ts'
 import { retrieve } from '../../../src/conjur/retrieve.ts'
 import type { Stages } from '../../../src/agent/cycle.ts'
+import type { HeldToken } from '../../../src/agent/memory.ts'
 import { loop } from '../../../src/agent/loop.ts'
 import { createWake } from '../../../src/agent/wake.ts'
 import type { HttpRequest, Send } from '../../../src/core/http.ts'
@@ -21,6 +22,8 @@ export interface FleetOptions {
   readonly servers?: readonly { readonly outages?: readonly Outage[] }[]
   readonly traits?: ConjurTraits
   readonly seed?: number
+  /** Agents find the token of the container before them, of any age at which one is still fresh. */
+  readonly takeOver?: boolean
   /** What is looked at when it is over: agents without a live token, every so often. */
   readonly lookEveryMs?: number
 }
@@ -141,6 +144,7 @@ function member(options: FleetOptions, { time, random, servers }: World) {
             retryIntervalMs: 1000,
             renewAfterMs: undefined,
             random,
+            handOver: () => (options.takeOver === true ? found(time, random) : undefined),
             unmet: () => undefined,
             onPass({ memory: { held }, outcomes, error }) {
               if (held !== undefined) tokenEndsAt = held.received.monotonic + held.token.lifetimeMs
@@ -155,6 +159,14 @@ function member(options: FleetOptions, { time, random, servers }: World) {
       }
     },
   }
+}
+
+/** A token that is somewhere in the part of its life in which it is used. */
+function found(time: World['time'], random: World['random']): HeldToken {
+  const lifetimeMs = 480_000
+  const at = time.now() - random() * lifetimeMs * 0.75
+  const token = { secret: new Secret('{}'), lifetimeMs, login: 'host/apps/web' }
+  return { token, received: { now: at, monotonic: at } }
 }
 
 const CREDENTIAL = {
