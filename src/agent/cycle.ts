@@ -47,7 +47,7 @@ export interface Report {
   /** What was learnt of each variable; empty where values were not read. */
   readonly outcomes: ReadonlyMap<string, Outcome>
   readonly published: readonly Published[]
-  /** What the outputs hold of earlier runs, where the first pass of this one did not come to them. */
+  /** What the outputs hold of earlier runs, where no pass of this one has come to them. */
   readonly standing?: readonly Published[]
   /** What ended the pass early, if anything did. */
   readonly error: AgentError | undefined
@@ -99,7 +99,7 @@ export async function cycle(
     if (!loggedIn && stages.tokenOutput !== undefined) {
       await publish(stages.tokenOutput, tokenAlone(held.token))
     }
-    if (!task.values) return end()
+    if (!task.values) return { ...end(), ...standing(known, stages) }
     try {
       retrieved = await stages.retrieve(held.token, signal)
       if (held.isUntested === true) {
@@ -131,20 +131,19 @@ export async function cycle(
     return end()
   } catch (error) {
     if (signal.aborted) throw signal.reason
-    if (error instanceof AgentError) {
-      return known.values.size > 0 ? end(error) : { ...end(error), standing: standing(stages) }
-    }
+    if (error instanceof AgentError) return { ...end(error), ...standing(known, stages) }
     throw error
   }
 }
 
-/** What an earlier run left, as far as a look tells. */
-function standing({ outputs }: Stages): readonly Published[] {
+/** What an earlier run left, as far as a look tells, for a run that has no values yet. */
+function standing({ values }: Memory, { outputs }: Stages): Pick<Report, 'standing'> {
+  if (values.size > 0) return {}
   try {
-    return outputs.flatMap((output) => output.standing?.() ?? [])
+    return { standing: outputs.flatMap((output) => output.standing?.() ?? []) }
   } catch {
-    // The pass has failed already, and says why; whatever keeps us from looking will end the next one.
-    return []
+    // Whatever keeps us from looking will end the pass that reads the values, and be told then.
+    return {}
   }
 }
 

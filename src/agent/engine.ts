@@ -9,12 +9,15 @@ import { takeOver } from './hand-over.ts'
 import { createObserver, type Observer } from './observe.ts'
 import type { OnceOptions } from './once.ts'
 import { unmetOf } from './verdict.ts'
+import type { Waking } from './waking.ts'
 
 /** What an engine is made of: one configuration, and what the process was started with. */
 export interface EngineParts {
   readonly config: AgentConfig
   readonly environment: Surroundings['environment']
   readonly log: Logger
+  /** Set where the agent has slept, and only goes on. */
+  readonly waking?: Waking | undefined
 }
 
 /** The agent for one configuration, ready to run once or for ever. */
@@ -27,8 +30,8 @@ export interface Engine {
 }
 
 /** Puts the pieces of a configuration under their observer, on the system's clock. */
-export function createEngine({ config, environment, log }: EngineParts): Engine {
-  const observer = createObserver({ config, log, clock: systemClock, version: VERSION })
+export function createEngine({ config, environment, log, waking }: EngineParts): Engine {
+  const observer = createObserver({ config, log, clock: systemClock, version: VERSION, waking })
   const assembly = assemble(config, {
     clock: systemClock,
     random: Math.random,

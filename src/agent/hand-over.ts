@@ -4,10 +4,11 @@ import type { Clock } from './clock.ts'
 import type { HeldToken } from './memory.ts'
 import { isUsable } from './token.ts'
 
-/** What becomes of a token that an earlier process left: it is used, or not, and why. */
+/** What becomes of a token that an earlier process left. */
 export type HandOver =
-  | { readonly held: HeldToken; readonly ageMs: number }
-  /** `isOld`: in good order, and its time was over. */
+  /** It lives; one that is no longer fresh is replaced first, and shows until when applications have one (P3). */
+  | { readonly held: HeldToken; readonly ageMs: number; readonly isFresh: boolean }
+  /** `isOld`: in good order, and its time is over. */
   | { readonly why: string; readonly isOld: boolean }
 
 /** A server's clock may be ahead of ours by so much. */
@@ -34,7 +35,8 @@ export function takeOver(
   const ageMs = Math.max(0, now - issuedAt, now - found.writtenAt)
   const received = { now: now - ageMs, monotonic: clock.monotonic() - ageMs }
   const held = { token, received, isUntested: true }
-  return isUsable(held, clock) ? { held, ageMs } : { why: 'it is no longer fresh', isOld: true }
+  if (ageMs >= token.lifetimeMs) return { why: 'it is expired', isOld: true }
+  return { held, ageMs, isFresh: isUsable(held, clock) }
 }
 
 /** A login as it may stand in a line of a log, whoever wrote it. */

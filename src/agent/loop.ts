@@ -131,11 +131,13 @@ export async function loop(
 
 interface Waiting {
   readonly clock: Clock
-  readonly options: LoopOptions
+  readonly options: Intervals
+  /** How often values were waited for since the start or the last failure. */
   readonly waits: number
 }
 
-function nextValues(memory: Memory, { clock, options, waits }: Waiting): number | undefined {
+/** The monotonic moment at which values are due after a pass that read them; undefined: no more. */
+export function nextValues(memory: Memory, { clock, options, waits }: Waiting): number | undefined {
   const now = clock.monotonic()
   const { refreshIntervalMs, random } = options
   const unconfirmed = awaitsConfirmation(memory)
@@ -151,14 +153,18 @@ function nextValues(memory: Memory, { clock, options, waits }: Waiting): number 
   return now + (unconfirmed ? Math.min(interval, CONFIRM_MS) : interval)
 }
 
+/** The intervals of a loop. */
+export type Intervals = Pick<LoopOptions, 'refreshIntervalMs' | 'retryIntervalMs' | 'random'>
+
 interface Failed {
   readonly attempt: number
   readonly memory: Memory
   readonly stages: Stages
-  readonly options: LoopOptions
+  readonly options: Intervals
 }
 
-function backOff(failure: AgentError, { attempt, memory, stages, options }: Failed): number {
+/** How long to wait after a failure. */
+export function backOff(failure: AgentError, { attempt, memory, stages, options }: Failed): number {
   const { held } = memory
   const refused = REFUSALS.includes(failure.code)
   return retryDelayMs({

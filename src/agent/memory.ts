@@ -31,7 +31,7 @@ export const emptyMemory: Memory = {
 }
 
 /** So many typed answers, in passes running, take a value away (P4). */
-const DECISIVE_REFUSALS = 2
+export const DECISIVE_REFUSALS = 2
 
 export interface LearnRules {
   /** Whether the server has shown in this pass that it is Conjur. */

@@ -24,14 +24,22 @@ export interface Narrator {
 /** So many outputs are named in one line; of the others their number is told. */
 const MOST_NAMED = 20
 
-export function narrator(log: Logger): Narrator {
+export function narrator(
+  log: Logger,
+  { hasSlept = false }: { readonly hasSlept?: boolean } = {},
+): Narrator {
+  // Who goes on after a sleep has said it all before.
+  const first = hasSlept ? 'debug' : 'info'
+
   // What was said last of each output, so that a state is told when it begins, not at every pass.
   const told = new Map<string, string>()
   return {
     started(config) {
-      for (const { level, text } of config.notes) log[level]({ code: 'CONFIG_NOTE' }, text)
+      for (const { level, text } of config.notes) {
+        log[hasSlept ? 'debug' : level]({ code: 'CONFIG_NOTE' }, text)
+      }
       const { authenticator, login, applianceUrl, followers } = config.conjur
-      log.info(
+      log[first](
         {
           code: 'STARTED',
           mode: config.mode,
@@ -52,7 +60,7 @@ export function narrator(log: Logger): Narrator {
           'Conjur no longer takes the access token: logging in anew',
         )
       }
-      const level = report.loggedIn && !told.has('login') ? 'info' : 'debug'
+      const level = report.loggedIn && !told.has('login') ? first : 'debug'
       if (report.loggedIn) {
         const lifeSeconds = Math.round((report.memory.held?.token.lifetimeMs ?? 0) / 1000)
         log[level](
@@ -81,11 +89,12 @@ export function narrator(log: Logger): Narrator {
       log.warn({ ...factsOf(error), attempt, waitMs: Math.round(waitMs) }, line)
     },
     handedOver(handOver) {
+      if ('held' in handOver && !handOver.isFresh) return
       if ('held' in handOver) {
         const { token } = handOver.held
         const ageSeconds = Math.round(handOver.ageMs / 1000)
         const facts = { code: 'TOKEN_TAKEN_OVER', login: token.login, ageSeconds }
-        log.info(facts, 'the access token of the file is fresh and goes on being used')
+        log[first](facts, 'the access token of the file is fresh and goes on being used')
       } else {
         const facts = { code: 'TOKEN_NOT_TAKEN', why: handOver.why }
         const line = `the access token of the file is not used: ${handOver.why}`

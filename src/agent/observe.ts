@@ -21,6 +21,7 @@ import { narrator } from './narrate.ts'
 import { tellPlaces } from './places.ts'
 import { firstStatus, nextStatus, standbyStatus } from './status.ts'
 import { keptOf } from './verdict.ts'
+import type { Waking } from './waking.ts'
 
 /** Everyone who is told what the agent does: log, metrics, status document, status server. */
 export interface Observer {
@@ -44,12 +45,14 @@ export interface ObserverOptions {
   readonly log: Logger
   readonly clock: Clock
   readonly version: string
+  /** Set where the agent has slept: what it said at its start it does not say again. */
+  readonly waking?: Waking | undefined
 }
 
-export function createObserver({ config, log, clock, version }: ObserverOptions): Observer {
-  const tell = narrator(log)
+export function createObserver({ config, log, clock, version, waking }: ObserverOptions): Observer {
+  const tell = narrator(log, { hasSlept: waking !== undefined })
   const measures = createMeasures({ version, mode: config.mode })
-  let status = firstStatus(config.mode, clock.now())
+  let status = firstStatus(config.mode, waking?.startedAt ?? clock.now())
   const incumbent = statusFiles(config.statusDirectory)
   const servers: Closable[] = []
   const ages = new Map(
@@ -59,13 +62,15 @@ export function createObserver({ config, log, clock, version }: ObserverOptions)
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)
   const whyKept = keptOf(config)
+  const checkedAt = waking?.checkedAt
   const wantsValues = config.groups.length > 0 || config.kubernetesSecrets !== undefined
   tell.started(config)
-  tellPlaces(config, log)
+  if (waking === undefined) tellPlaces(config, log)
   return {
     passed(report, next) {
       const kept = whyKept(report)
-      status = nextStatus(status, { report, next, clock, staleAfterMs, kept, wantsValues })
+      const facts = { report, next, clock, staleAfterMs, kept, wantsValues, checkedAt }
+      status = nextStatus(status, facts)
       tell.passed(report, { ...next, kept })
       const { held } = report.memory
       measures.passed(report, {

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
-import { AgentError } from '../core/errors.ts'
+import { AgentError, ConfigError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
@@ -12,7 +12,9 @@ import type { LeadOptions } from './leader.ts'
 import { loop } from './loop.ts'
 import type { Observer } from './observe.ts'
 import { once } from './once.ts'
+import { findShell, unfitToHibernate } from './shell.ts'
 import { createWake, type Wake } from './wake.ts'
+import { parseWaking, WAKING, type Waking } from './waking.ts'
 
 /** How long a command may take to end after a signal; what still hangs then is left behind (P7). */
 const LAST_MOMENT_MS = 500
@@ -39,12 +41,16 @@ export async function start(invocation: Invocation): Promise<number> {
   process.on('SIGTERM', onEnd(15))
   process.on('SIGINT', onEnd(2))
   process.on('SIGHUP', () => wake.ring())
+  const told = invocation.environment[WAKING]
+  const waking = parseWaking(told)
   const work = async (): Promise<number> => {
     const loaded = await load(invocation)
     mode = loaded.config.mode
     const log = loggerOf(loaded.config)
     if (isLasting()) {
-      await keepFresh(invocation, { ...loaded, log, wake }, stop.signal)
+      const last = await keepFresh(invocation, { ...loaded, log, wake }, stop.signal)
+      if (last !== undefined)
+        return sleep(last, { waking, wake, isBelowShell: told !== undefined }, stop.signal)
       log.info({ code: 'STOPPED' }, 'stopped; the last set stays')
     } else {
       await runOnce({ ...loaded, log }, stop.signal)
@@ -54,14 +60,18 @@ export async function start(invocation: Invocation): Promise<number> {
   try {
     return await Promise.race([work(), lastMoment.promise])
   } catch (error) {
-    if (!stop.signal.aborted) throw error
-    return endCode()
+    if (stop.signal.aborted) return endCode()
+    if (waking === undefined || !(error instanceof ConfigError)) throw error
+    return sleepOver(error, waking)
   }
 }
 
 async function superviseChild(invocation: Invocation): Promise<number> {
   const loaded = await load(invocation)
   const log = loggerOf(loaded.config)
+  if (loaded.config.idle === 'hibernate') {
+    log.warn({ code: 'CONFIG_NOTE' }, 'exec stays with its program: idle hibernate has no effect')
+  }
   const { execute, PASSED_ON } = await import('./exec.ts')
   const onSignal = (handler: (name: NodeJS.Signals) => void): void => {
     for (const name of PASSED_ON) process.on(name, () => handler(name))
@@ -110,6 +120,7 @@ async function load({ command, flags, environment }: Invocation): Promise<Loaded
     mode: modes[command],
     templateExists: existsSync,
     checkGroup,
+    unfitToHibernate: command === 'exec' ? () => undefined : unfitToHibernate,
   })
   return { config, files: given.files, environment }
 }
@@ -123,16 +134,65 @@ async function runOnce(run: Run, signal: AbortSignal): Promise<void> {
   }
 }
 
-/** Runs passes until the signal; a changed configuration starts them anew, a broken one is told and left. */
+/**
+ * Runs passes until the signal; a changed configuration starts them anew, a broken one is told and
+ * left. Yields the configuration of an agent that is to hibernate.
+ */
 async function keepFresh(
   invocation: Invocation,
   { log, wake, ...first }: Run & { readonly wake: Wake },
   signal: AbortSignal,
-): Promise<void> {
+): Promise<Run | undefined> {
   let loaded: Loaded | undefined = first
   while (loaded !== undefined && !signal.aborted) {
+    if (loaded.config.idle === 'hibernate') return { ...loaded, log }
     loaded = await untilChanged(invocation, { ...loaded, log, wake }, signal)
   }
+  return undefined
+}
+
+interface Sleeping {
+  readonly waking: Waking | undefined
+  readonly wake: Wake
+  readonly isBelowShell: boolean
+}
+
+/**
+ * Runs the passes of one waking and goes to sleep: the first time by becoming the shell that sleeps,
+ * later by telling that shell, which waits above, for how long.
+ */
+async function sleep(
+  run: Run,
+  { waking, wake, isBelowShell }: Sleeping,
+  signal: AbortSignal,
+): Promise<number> {
+  const { sleeper, tellSleeper, untilAsleep } = await import('./hibernate.ts')
+  const asleep = await untilAsleep({ ...run, waking }, () => wake.isRung(), signal)
+  signal.throwIfAborted()
+  if (isBelowShell) return tellSleeper(asleep)
+  const [shell = '', ...args] = sleeper(findShell() ?? '', asleep, ownCommand())
+  process.execve?.(shell, [shell, ...args], process.env)
+  throw new Error('this process cannot become another')
+}
+
+/** A configuration that was broken while the agent slept is told, and looked at again after a while. */
+async function sleepOver(error: ConfigError, waking: Waking): Promise<number> {
+  const { sleepOver: plan, tellSleeper } = await import('./hibernate.ts')
+  const asleep = plan(waking, Math.random)
+  const { stderr } = process
+  const log = createLogger({ level: 'info', destination: stderr, pretty: stderr.isTTY })
+  const told = { code: error.code, problems: error.lines, hint: error.hint }
+  log.error(told, `${error.message}; the last set stays; again in ${asleep.seconds} s`)
+  return tellSleeper(asleep)
+}
+
+/** The command line by which this very program is started again. */
+function ownCommand(): readonly string[] {
+  const { argv, execArgv, execPath } = process
+  const [, program = '', ...args] = argv
+  // A self-contained executable is started by itself, and names no file of JavaScript.
+  const isOne = program === execPath || !existsSync(program)
+  return [execPath, ...execArgv, ...(isOne ? [] : [program]), ...args]
 }
 
 /** Runs passes with one configuration; yields the next one when it has changed, undefined at the end. */

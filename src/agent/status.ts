@@ -1,4 +1,5 @@
 import type { AgentError } from '../core/errors.ts'
+import type { Published } from '../outputs/output.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
 import type { NextPass } from './loop.ts'
@@ -78,6 +79,8 @@ interface StatusFacts {
   readonly kept?: ReadonlyMap<string, AgentError>
   /** Whether there is more to publish than an access token. */
   readonly wantsValues?: boolean
+  /** When Conjur was last asked about what stands there of earlier runs. */
+  readonly checkedAt?: number | undefined
 }
 
 /** The document after one more pass. */
@@ -86,7 +89,8 @@ export function nextStatus(before: StatusDocument, facts: StatusFacts): StatusDo
   const now = clock.now()
   const { held } = report.memory
   const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
-  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs, kept })
+  const { checkedAt } = facts
+  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs, kept, checkedAt })
   const failure = next.retry?.error
   const { wantsValues = true } = facts
   // A token alone is no reason to let an application start that waits for its values.
@@ -137,12 +141,11 @@ interface Passed {
   readonly now: number
   readonly staleAfterMs: (output: string) => number | undefined
   readonly kept: ReadonlyMap<string, AgentError>
+  readonly checkedAt: number | undefined
 }
 
-function nextOutputs(
-  before: readonly OutputStatus[],
-  { report, next, now, staleAfterMs, kept }: Passed,
-): readonly OutputStatus[] {
+function nextOutputs(before: readonly OutputStatus[], passed: Passed): readonly OutputStatus[] {
+  const { report, next, now, staleAfterMs, kept } = passed
   const known = new Map(before.map((output) => [output.name, output]))
   const published = new Set<string>()
   for (const { name, kind, values, state, error: own } of report.published) {
@@ -167,11 +170,10 @@ function nextOutputs(
       ...(error === undefined ? {} : { error: failureOf(error) }),
     })
   }
-  if (report.error === undefined) return [...known.values()]
-  for (const { name, kind, values, state } of report.standing ?? []) {
-    if (known.has(name)) continue
-    known.set(name, { name, kind, values, state: state === 'missing' ? 'missing' : 'kept' })
+  for (const output of report.standing ?? []) {
+    if (!known.has(output.name)) known.set(output.name, standing(output, passed))
   }
+  if (report.error === undefined) return [...known.values()]
   // A pass that ended early has not looked at the other outputs: they are as old as they were.
   const error = failureOf(report.error)
   return [...known.values()].map((output) =>
@@ -179,6 +181,26 @@ function nextOutputs(
       ? output
       : { ...output, state: 'kept', error },
   )
+}
+
+/** What an earlier run left is as good as that run found it. */
+function standing(
+  { name, kind, values, state }: Published,
+  { next, now, staleAfterMs, checkedAt }: Passed,
+): OutputStatus {
+  const dueMs = next.retry?.waitMs ?? next.valuesInMs
+  const staleMs = staleAfterMs(name)
+  return {
+    name,
+    kind,
+    values,
+    state: state === 'missing' ? 'missing' : 'fresh',
+    ...(checkedAt === undefined ? {} : { checkedAt: instant(checkedAt) }),
+    ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
+    ...(checkedAt === undefined || staleMs === undefined
+      ? {}
+      : { staleAt: instant(checkedAt + staleMs) }),
+  }
 }
 
 function failureOf({ code, message, facts }: AgentError): Failure {

@@ -1,6 +1,8 @@
 /** A bell: who waits hears every ring since the last time, once. */
 export interface Wake {
   ring(): void
+  /** Whether a ring waits to be heard. */
+  isRung(): boolean
   /** Resolves at the next ring, at once if one was missed; rejects with the signal's reason. */
   heard(signal: AbortSignal): Promise<void>
 }
@@ -9,6 +11,7 @@ export function createWake(): Wake {
   let missed = false
   let listener: (() => void) | undefined
   return {
+    isRung: () => missed,
     ring() {
       if (listener === undefined) missed = true
       else listener()

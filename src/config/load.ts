@@ -8,6 +8,7 @@ import { distantStrangers, refuseUnknownFlags, strangers } from './strangers.ts'
 import type { AuthenticatorName } from './trust.ts'
 import { readConjur, type Conjur } from './connection.ts'
 import { readConnections, type Connection } from './connections.ts'
+import { readIdle } from './idle.ts'
 import { readIdentity, type IdentityConfig } from './identity.ts'
 
 /** One Conjur: where it is, whom to trust there, as whom to log in. Times are milliseconds. */
@@ -64,6 +65,8 @@ export interface AgentConfig {
   readonly reloadIntervalMs: number
   readonly retry: { readonly countLimit: number; readonly intervalMs: number }
   readonly removeDeleted: boolean
+  /** What a sidecar does between passes. */
+  readonly idle: 'stay' | 'hibernate'
   readonly statusDirectory: string
   readonly statusListen: Listen
   readonly metricsListen: Listen
@@ -80,6 +83,8 @@ export interface LoadInput extends Given {
   readonly templateExists?: Templates['exists']
   /** What an output finds wrong with a group, beyond its form. */
   readonly checkGroup?: (group: SecretGroup) => readonly string[]
+  /** Why this process could not hibernate, where it was asked to; undefined if it could. */
+  readonly unfitToHibernate?: () => string | undefined
 }
 
 /**
@@ -151,7 +156,8 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
   const hasValues = read.groups.length > 0 || kubernetesSecrets !== undefined
   const mode = asked ?? (hasValues ? 'init' : 'sidecar')
   const replica = mode === 'standalone' ? readReplica(take, problems) : undefined
-  take(settings.idle)
+  const unfit = input.unfitToHibernate ?? (() => undefined)
+  const idle = readIdle(take, { mode, found, problems, notes, unfit })
   take(settings.annotationsFile)
   const tokenPath = take(settings.authnTokenFile)
   problems.push(...coveredToken(tokenPath, { found, groups: read.groups, secretsDirectory }))
@@ -182,6 +188,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
       intervalMs: take(settings.retryIntervalSec) * 1000,
     },
     removeDeleted: take(settings.removeDeletedSecretsEnabled),
+    idle,
     statusDirectory: take(settings.statusDirectory),
     statusListen: take(settings.statusListen),
     metricsListen: take(settings.metricsListen),

@@ -407,9 +407,9 @@ export const settings = {
     env: 'CONJUR_IDLE',
     annotation: 'idle',
     default: 'stay',
-    example: 'stay',
-    help: 'stay keeps the process between passes.',
-    parse: oneOf(['stay']),
+    example: 'hibernate',
+    help: 'stay keeps the process between passes; hibernate leaves a shell that sleeps, in images that have one.',
+    parse: oneOf(['stay', 'hibernate']),
   }),
   // What an operator sees
   logLevel: setting({

@@ -29,6 +29,7 @@ interface Asked {
 test('a token with a quarter of its life left is taken over, its age counted from its issue', () => {
   expect(after(360)).toMatchObject({
     ageMs: 360_000,
+    isFresh: true,
     held: {
       isUntested: true,
       token: { login: 'host/a', lifetimeMs: 480_000 },
@@ -37,8 +38,9 @@ test('a token with a quarter of its life left is taken over, its age counted fro
   })
 })
 
-test('P3 one with less is not, and that is no news', () => {
-  expect(after(361)).toEqual({ why: 'it is no longer fresh', isOld: true })
+test('P3 one with less is replaced, and known for as long as it lives', () => {
+  expect(after(361)).toMatchObject({ ageMs: 361_000, isFresh: false })
+  expect(after(480)).toEqual({ why: 'it is expired', isOld: true })
 })
 
 test('the age is that of the file where the server’s clock is ahead of ours', () => {

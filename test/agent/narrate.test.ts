@@ -212,9 +212,10 @@ test('a platform that is not ready is told with the wait', () => {
 test('an access token that was found is told, with its age or why it is not used', () => {
   const { tell, lines } = telling()
 
-  tell.handedOver({ held, ageMs: 61_400 })
+  tell.handedOver({ held, ageMs: 61_400, isFresh: true })
+  tell.handedOver({ held, ageMs: 400_000, isFresh: false })
   tell.handedOver({ why: 'it was issued in the future', isOld: false })
-  tell.handedOver({ why: 'it is no longer fresh', isOld: true })
+  tell.handedOver({ why: 'it is expired', isOld: true })
 
   expect(lines).toEqual([
     {
@@ -233,8 +234,8 @@ test('an access token that was found is told, with its age or why it is not used
     {
       level: 'debug',
       code: 'TOKEN_NOT_TAKEN',
-      why: 'it is no longer fresh',
-      msg: 'the access token of the file is not used: it is no longer fresh',
+      why: 'it is expired',
+      msg: 'the access token of the file is not used: it is expired',
     },
   ])
 })

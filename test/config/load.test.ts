@@ -494,7 +494,7 @@ test.each([
 })
 
 test.each([
-  ['CONJUR_IDLE', 'hibernate', '"hibernate" is not one of stay'],
+  ['CONJUR_IDLE', 'sleep', '"sleep" is not one of stay, hibernate'],
   ['CONJUR_ANNOTATIONS_FILE', 'podinfo', '"podinfo" is not an absolute path'],
   ['CONJUR_ACCOUNT', 'acme:prod', '"acme:prod" holds a slash, a colon or white space'],
   ['CONJUR_AUTHN_TOKEN_FILE', '/run/conjur/', '"/run/conjur/" names a directory, not a file'],

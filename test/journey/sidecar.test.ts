@@ -8,6 +8,7 @@ import { logLines, type AgentProcess } from '../support/agent-process.ts'
 import { testCa } from '../support/certificate.ts'
 import { freePort } from '../support/free-port.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
+import { revoke } from '../support/revoke.ts'
 import { CANARY, metadataService, workbench, type Workbench } from '../support/workbench.ts'
 
 let bench: Workbench
@@ -179,7 +180,7 @@ test('P4 a variable that is withdrawn goes after the second answer, the other fi
     CONJUR_SECRETS__KEY: '- key: apps/api-key',
     CONJUR_SECRET_FILE_FORMAT__KEY: 'json',
   })
-  await revoke('api-key')
+  await revoke(bench.conjur, 'api-key')
 
   const kept = await agent.line(({ output }) => output === 'key.json')
   expect(kept).toMatchObject({ code: 'CONJUR_NOT_FOUND', variable: 'apps/api-key' })
@@ -322,24 +323,3 @@ test('the status server answers on loopback and takes a refresh; the metrics por
 
   await stop(agent)
 })
-
-/** Takes a variable from the readers, as an administrator does. */
-async function revoke(variable: string): Promise<void> {
-  const { request } = await import('undici')
-  const { Agent } = await import('undici')
-  const dispatcher = new Agent({ connect: { ca: bench.conjur.ca } })
-  const login = await request(`${bench.conjur.url}/authn/acme/admin/authenticate`, {
-    method: 'POST',
-    body: bench.conjur.adminApiKey,
-    dispatcher,
-  })
-  const token = Buffer.from(await login.body.text()).toString('base64')
-  const reply = await request(`${bench.conjur.url}/policies/acme/policy/root`, {
-    method: 'PATCH',
-    headers: { Authorization: `Token token="${token}"` },
-    body: `- !deny { role: !group apps/readers, privileges: [ read, execute ], resource: !variable apps/${variable} }\n`,
-    dispatcher,
-  })
-  expect(reply.statusCode).toBe(201)
-  await dispatcher.close()
-}
