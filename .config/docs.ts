@@ -15,7 +15,7 @@ function settingsPage(): string {
       `\`${env}\``,
       annotation === undefined ? 'trust' : `\`${annotation}\``,
       row.default === undefined ? '' : `\`${row.default}\``,
-      row.help.replaceAll('|', '\\|'),
+      row.help.replaceAll('|', '\\|').replaceAll('<', '&lt;'),
     ].join(' | '),
   )
   return `# Settings

@@ -25,6 +25,8 @@ export function environmentOf(
     ...loginVariable(request.login),
     ...(forAzure ? [literal('CONJUR_IDENTITY_SOURCE', 'azure-workload-identity')] : []),
     ...(command === 'exec' ? [] : [literal('CONJUR_AUTHN_TOKEN_FILE', tokenFileFor(request))]),
+    // The agent has it as a flag; `doctor` and `policy`, started beside it, have nothing but this.
+    ...(command === 'exec' ? [] : [literal('JWT_TOKEN_PATH', request.tokenPath)]),
     { name: 'MY_POD_NAME', valueFrom: { fieldRef: { fieldPath: 'metadata.name' } } },
     { name: 'MY_POD_NAMESPACE', valueFrom: { fieldRef: { fieldPath: 'metadata.namespace' } } },
     ...settings.agent.environment,

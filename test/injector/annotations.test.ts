@@ -103,6 +103,11 @@ describe("P8: trust settings are the administrator's", () => {
       'conjur.org/jwt-token-path is ignored: the administrator decides that',
     ])
     expect(agent.args).toEqual(['sidecar', '--jwt-token-path=/var/run/secrets/conjur.org/token'])
+    // What `kubectl exec … conjur-agent doctor` has, which sees no flag of the agent.
+    expect(agent.env).toContainEqual({
+      name: 'JWT_TOKEN_PATH',
+      value: '/var/run/secrets/conjur.org/token',
+    })
     expect(JSON.stringify(patched.spec)).not.toMatch(/evil|my-conjur|\/tmp\/token/)
   })
 
