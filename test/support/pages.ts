@@ -7,7 +7,7 @@ const root = join(import.meta.dirname, '../..')
 export function pagePaths(): readonly string[] {
   const under = (folder: string): string[] =>
     readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
-      .filter((name) => name.endsWith('.md') && !name.includes('node_modules'))
+      .filter((name) => name.endsWith('.md') && !name.startsWith('.site'))
       .map((name) => join(folder, name))
   const top = readdirSync(root).filter((name) => name.endsWith('.md'))
   return [...top, ...under('docs'), ...under('deploy'), ...under('charts')].toSorted()
