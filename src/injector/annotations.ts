@@ -12,6 +12,8 @@ export interface InjectionRequest {
   /** exec: no container of the agent's own, only wrapped ones. */
   readonly mode: Mode | 'exec'
   readonly containerName: string
+  /** What its sidecar does between passes. */
+  readonly idle: 'stay' | 'hibernate'
   readonly image: string
   /** The containers that get the mounts; undefined: all of them. */
   readonly receivers: readonly string[] | undefined
@@ -117,12 +119,14 @@ export function readAnnotations(
     else refused('inject', `there is nothing to deliver; ${wanted}`)
   }
   const containerName = readContainerName(type, mode, notes)
+  const idle = readIdle(mode, settings, notes)
   return {
     request: {
       type,
       mode,
       containerName,
-      image: opened('container-image') ?? settings.image,
+      idle,
+      image: opened('container-image') ?? imageFor(idle, settings),
       receivers: readReceivers(notes, warnings),
       wrapped,
       accessToken,
@@ -166,6 +170,25 @@ function readMode(usual: Mode, { text, refused }: Notes): Mode {
         : 'is unknown'
   refused('container-mode', `"${shown(value)}" ${why}; write ${modes.join(', ')}`)
   return usual
+}
+
+/** A value that is neither is told by the agent's own reading. */
+function readIdle(
+  mode: InjectionRequest['mode'],
+  { agent }: InjectionSettings,
+  { text, refused }: Notes,
+): InjectionRequest['idle'] {
+  const asked = text('idle')?.toLowerCase() ?? agent.idle
+  if (asked !== 'hibernate' || mode === 'init' || mode === 'exec') return 'stay'
+  if (agent.hibernateImage === undefined) {
+    const cure = 'the administrator names one in agent.hibernateImage of the chart'
+    refused('idle', `hibernate needs an image with a shell: ${cure}; until then write stay`)
+  }
+  return 'hibernate'
+}
+
+function imageFor(idle: InjectionRequest['idle'], { agent, image }: InjectionSettings): string {
+  return idle === 'hibernate' ? (agent.hibernateImage ?? image) : image
 }
 
 function readSwitch(name: string, { text, refused }: Notes): boolean | undefined {

@@ -6,13 +6,20 @@ import type {
 } from '@kubernetes/client-node'
 import { PREFIX } from './annotation-notes.ts'
 import type { InjectionRequest } from './annotations.ts'
-import { environmentOf } from './environment.ts'
+import { environmentOf, servesMetrics } from './environment.ts'
 import { isWrapped, wrap } from './exec.ts'
 import type { Injection } from './injection.ts'
 import type { Additions } from './patch.ts'
 import { containersOf, type Pod, type PodContainer } from './pod.ts'
 import type { InjectionSettings } from './settings.ts'
-import { addedVolumes, agentMounts, applicationMounts, isAgent, takenVolumes } from './volumes.ts'
+import {
+  addedVolumes,
+  agentMounts,
+  applicationMounts,
+  isAgent,
+  takenVolumes,
+  volumes,
+} from './volumes.ts'
 import { azureEnvironment, azureMounts, azureSource } from './workload-identity.ts'
 
 /** The agents a request asks for, by name: what stands in an injected pod. */
@@ -145,12 +152,12 @@ function agentContainer(agent: Agent, injection: Injection): V1Container {
     ...(agent.command === 'sidecar'
       ? {
           startupProbe: {
-            exec: { command: ['conjur-agent', 'healthcheck'] },
+            exec: { command: request.idle === 'hibernate' ? SHELL_PROBE : HEALTHCHECK },
             periodSeconds: 1,
             timeoutSeconds: 5,
             failureThreshold: 600,
           },
-          ...(metricsPort === undefined || pod.spec.hostNetwork === true
+          ...(metricsPort === undefined || !servesMetrics(injection)
             ? {}
             : { ports: [{ name: 'conjur-metrics', containerPort: metricsPort, protocol: 'TCP' }] }),
         }
@@ -158,6 +165,15 @@ function agentContainer(agent: Agent, injection: Injection): V1Container {
     ...(agent.command === 'sidecar' && !agent.classic ? { restartPolicy: 'Always' } : {}),
   }
 }
+
+const HEALTHCHECK = ['conjur-agent', 'healthcheck']
+
+/** The same for an agent that hibernates, where no engine is to be started: the document is one line of JSON, in which a quote inside a text is escaped. */
+const SHELL_PROBE = [
+  'sh',
+  '-c',
+  `read -r l <${volumes.status.path}/agent.json; case $l in *'"ready":true'*) ;; *) exit 1 ;; esac`,
+]
 
 /** The full "restricted" profile, whatever the pod's own context says. */
 function securityContext(pod: Pod): V1SecurityContext {

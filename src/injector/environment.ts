@@ -8,10 +8,8 @@ import { hasAzureLabel } from './workload-identity.ts'
 export type AgentCommand = 'init' | 'sidecar' | 'exec'
 
 /** The environment of an agent: what the administrator decided, then what the pod asked for. */
-export function environmentOf(
-  command: AgentCommand,
-  { pod, request, settings }: Injection,
-): readonly V1EnvVar[] {
+export function environmentOf(command: AgentCommand, injection: Injection): readonly V1EnvVar[] {
+  const { pod, request, settings } = injection
   const { conjur } = settings
   const forAzure = hasAzureLabel(pod) && conjur.workloadIdentity !== undefined
   const connection = forAzure ? (conjur.workloadIdentity?.environment ?? []) : conjur.environment
@@ -32,12 +30,17 @@ export function environmentOf(
     ...settings.agent.environment,
     // The node's ports are not the pod's to take, and a wrapped program's are its own.
     ...(hostNetwork || command === 'exec' ? [literal('CONJUR_STATUS_LISTEN', 'off')] : []),
-    ...(metricsPort !== undefined && !hostNetwork && command === 'sidecar'
+    ...(metricsPort !== undefined && command === 'sidecar' && servesMetrics(injection)
       ? [literal('CONJUR_METRICS_LISTEN', `0.0.0.0:${metricsPort}`)]
       : []),
   ]
   // Of two variables with one name the kubelet takes the last and the API server's merge is undefined.
   return [...new Map(variables.map((variable) => [variable.name, variable])).values()]
+}
+
+/** Whether a sidecar of this pod may open a port for its metrics: not the node's, nor while it sleeps. */
+export function servesMetrics({ pod, request }: Injection): boolean {
+  return pod.spec.hostNetwork !== true && request.idle === 'stay'
 }
 
 /** A variable with exactly this value: the kubelet expands `$(NAME)`, and `$$(` is its escape. */

@@ -28,7 +28,7 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
   const image = flag(invocation, 'image') ?? (file.image === '' ? undefined : file.image)
   if (image === undefined) problems.push(missing('--image', "the agent's own image"))
   const conjur = await readConjur({ environment, file, agent: agentEnvironment(file), problems })
-  problems.push(...resourceProblems(file), ...certificateProblems(file))
+  problems.push(...resourceProblems(file), ...certificateProblems(file), ...idleProblems(file))
   if (problems.length > 0 || conjur === undefined || image === undefined)
     throw configError(problems)
   const { agent, annotationPolicy: policy, token } = file
@@ -45,6 +45,8 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
       agent: {
         mode: agent.mode,
         containerStyle: agent.containerStyle,
+        idle: agent.idle,
+        hibernateImage: agent.hibernateImage === '' ? undefined : agent.hibernateImage,
         accessToken: agent.accessToken,
         secretsSizeLimit: agent.secretsVolume.sizeLimit,
         resources: {
@@ -119,6 +121,14 @@ function certificateProblems({ certificate }: SettingsFile): readonly Problem[] 
       name: `certificate.${name}`,
       what: 'is missing; certificate.mode self needs it',
     }))
+}
+
+/** An image without a shell cannot hibernate. */
+function idleProblems({ agent }: SettingsFile): readonly Problem[] {
+  const what = 'is missing; agent.idle hibernate needs the image whose tag ends in -hibernate'
+  return agent.idle === 'hibernate' && agent.hibernateImage === ''
+    ? [{ place: 'config file', name: 'agent.hibernateImage', what }]
+    : []
 }
 
 function resourceProblems({ agent }: SettingsFile): readonly Problem[] {

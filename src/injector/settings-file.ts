@@ -47,7 +47,8 @@ const FileSchema = v.strictObject({
     v.strictObject({
       mode: v.optional(v.picklist(modes), 'sidecar'),
       containerStyle: v.optional(v.picklist(['native', 'classic']), 'native'),
-      idle: v.optional(text, 'stay'),
+      idle: v.optional(v.picklist(['stay', 'hibernate']), 'stay'),
+      hibernateImage: optionalText,
       refreshInterval: v.optional(text, '5m'),
       logLevel: v.optional(text, 'info'),
       accessToken: v.optional(v.boolean(), true),

@@ -36,6 +36,10 @@ export type Mode = (typeof modes)[number]
 export interface AgentDefaults {
   readonly mode: Mode
   readonly containerStyle: 'native' | 'classic'
+  /** What a sidecar does between passes. */
+  readonly idle: 'stay' | 'hibernate'
+  /** The image with a shell, for pods that hibernate; undefined: they are refused. */
+  readonly hibernateImage: string | undefined
   /** Whether the application's containers see the access token. */
   readonly accessToken: boolean
   readonly secretsSizeLimit: string

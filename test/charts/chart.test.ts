@@ -123,11 +123,19 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
     )
   })
 
+  test('agent.idle=hibernate without the image that has a shell fails with the value to set', async () => {
+    await expect(rendered({ set: [...ENOUGH, 'agent.idle=hibernate'] })).rejects.toThrow(
+      /agent\.idle=hibernate needs an image with a shell: add --set agent\.hibernateImage=\S+-hibernate/,
+    )
+  })
+
   test('the injector reads its config file as the chart writes it', async () => {
     const set = [
       ...ENOUGH,
       'conjur.loginTemplate=host/apps/{namespace}/{serviceAccount}',
       'agent.mode=both',
+      'agent.idle=hibernate',
+      'agent.hibernateImage=registry.example.com/conjur-agent:1-hibernate',
       'agent.resources.limits.memory=96Mi',
       'monitoring.podMonitor.enabled=true',
     ]

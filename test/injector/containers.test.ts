@@ -57,6 +57,60 @@ describe('the modes', () => {
   })
 })
 
+describe('a pod that hibernates', () => {
+  const SHELL_IMAGE = 'registry.example.com/conjur-agent:1-hibernate'
+
+  async function hibernating(annotations: Record<string, string> = {}, more: object = {}) {
+    const { agent } = await settingsWith()
+    const context = await contextWith({ agent: { ...agent, hibernateImage: SHELL_IMAGE, ...more } })
+    return reviewed(pod({ idle: 'hibernate', ...annotations }), context)
+  }
+
+  test('gets the image with the shell, and a probe that starts no engine', async () => {
+    const { agent } = await hibernating()
+
+    expect(agent.image).toBe(SHELL_IMAGE)
+    expect(agent.startupProbe).toMatchObject({
+      exec: {
+        command: [
+          'sh',
+          '-c',
+          `read -r l </conjur/status/agent.json; case $l in *'"ready":true'*) ;; *) exit 1 ;; esac`,
+        ],
+      },
+      periodSeconds: 1,
+    })
+  })
+
+  test('is refused with the line to write where the administrator has named no such image', async () => {
+    const { verdict } = await reviewed(pod({ idle: 'hibernate' }))
+
+    expect(verdict.problems).toEqual([
+      'conjur.org/idle: hibernate needs an image with a shell: the administrator names one in agent.hibernateImage of the chart; until then write stay',
+    ])
+  })
+
+  test('opens no port for metrics: nobody would answer there', async () => {
+    const { agent } = await hibernating({}, { metricsPort: 9464 })
+
+    expect(agent).not.toHaveProperty('ports')
+    expect(agent.env.map(({ name }: Loose) => name)).not.toContain('CONJUR_METRICS_LISTEN')
+  })
+
+  test('may be the usual one, from which a pod can step back', async () => {
+    const { agent } = await hibernating({ idle: 'stay' }, { idle: 'hibernate' })
+
+    expect(agent.image).toBe(IMAGE)
+    expect(agent.startupProbe.exec.command).toEqual(['conjur-agent', 'healthcheck'])
+  })
+
+  test('is the same as any other where it runs once', async () => {
+    const { agent } = await hibernating({ 'container-mode': 'init' })
+
+    expect(agent.image).toBe(IMAGE)
+  })
+})
+
 describe('volumes and mounts', () => {
   test('secrets are in memory with a size limit, read-only for every container of the pod', async () => {
     const { pod: patched } = await reviewed(

@@ -147,3 +147,17 @@ test('several servers reach the pods as they are written, and stay several under
     value: 'https://a.example.com/,https://b.example.com/api',
   })
 })
+
+test('hibernating as the usual way needs the image with a shell', async () => {
+  expect(await problemsOf(load('agent: { idle: hibernate }'))).toEqual([
+    'config file | agent.hibernateImage | is missing; agent.idle hibernate needs the image whose tag ends in -hibernate',
+  ])
+  const { injection } = await load(
+    'agent: { idle: hibernate, hibernateImage: "agent:1-hibernate" }',
+  )
+  expect(injection.agent).toMatchObject({
+    idle: 'hibernate',
+    hibernateImage: 'agent:1-hibernate',
+    environment: expect.arrayContaining([{ name: 'CONJUR_IDLE', value: 'hibernate' }]),
+  })
+})

@@ -79,7 +79,7 @@ export interface Reviewed {
   readonly verdict: Verdict
   /** The pod with the patch applied. */
   readonly pod: Loose
-  /** The last container that runs the agent's image. */
+  /** The last container that runs the agent's image, of either kind. */
   readonly agent: Loose
 }
 
@@ -96,6 +96,6 @@ export async function reviewed(
   return {
     verdict,
     pod: patched,
-    agent: all.findLast((container: Loose) => container.image === IMAGE),
+    agent: all.findLast((container: Loose) => String(container.image).startsWith(IMAGE)),
   }
 }

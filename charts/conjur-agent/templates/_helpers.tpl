@@ -57,6 +57,9 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if and .Values.injector.enabled (eq .Values.injector.match "annotation") (semverCompare "<1.30.0-0" .Capabilities.KubeVersion.Version) -}}
 {{- fail "injector.match=annotation needs Kubernetes 1.30: add --set injector.match=label" -}}
 {{- end -}}
+{{- if and (eq .Values.agent.idle "hibernate") (not .Values.agent.hibernateImage) -}}
+{{- fail (printf "agent.idle=hibernate needs an image with a shell: add --set agent.hibernateImage=%s-hibernate" (include "conjur-agent.image" .)) -}}
+{{- end -}}
 {{- $certificate := .Values.injector.certificate -}}
 {{- if and (eq $certificate.mode "supplied") (not $certificate.supplied.secretName) -}}
 {{- fail "injector.certificate.supplied.secretName is not set: add --set injector.certificate.supplied.secretName=injector-tls" -}}
