@@ -3,15 +3,18 @@ import { serviceAccountClaims, tokenMaker } from '../test/support/token-maker.ts
 
 /**
  * A devserver in a process of its own, so that its work is not counted with ours: it tells its parent
- * where it is, and after that, whenever asked, how many requests it answered.
+ * where it is, and after that, whenever asked, how many requests it answered. It can be told to answer
+ * nothing for a while.
  */
 
 const count = Number(process.argv[2] ?? 1)
 const bytes = Number(process.argv[3] ?? 0)
+const tokenTtlSeconds = Number(process.argv[4] ?? 480)
 const issuer = await tokenMaker({ issuer: 'https://kubernetes.example', now: () => Date.now() })
 const ids = Array.from({ length: count }, (_, index) => `v${index}`)
 const conjur = await startDevserver({
   account: 'acme',
+  tokenTtlSeconds,
   policy: `
 - !policy
   id: conjur/authn-jwt/prod
@@ -35,10 +38,16 @@ ${ids.map((id) => `      - !variable ${id}`).join('\n')}
     'conjur/authn-jwt/prod/public-keys': JSON.stringify({ type: 'jwks', value: issuer.jwks }),
     'conjur/authn-jwt/prod/issuer': issuer.issuer,
     'conjur/authn-jwt/prod/audience': 'conjur',
-    ...Object.fromEntries(ids.map((id) => [`apps/${id}`, `value-of-${id}-0123456789abcdef`.padEnd(bytes, 'x')])),
+    ...Object.fromEntries(
+      ids.map((id) => [`apps/${id}`, `value-of-${id}-0123456789abcdef`.padEnd(bytes, 'x')]),
+    ),
   },
 })
 const jwt = await issuer.make(serviceAccountClaims({}))
 process.send?.({ url: conjur.url, ca: conjur.ca, jwt })
-process.on('message', () => process.send?.({ requests: Object.fromEntries(conjur.requests) }))
+process.on('message', (what) => {
+  if (what === 'go away') conjur.faults.add({ kind: 'outage' })
+  else if (what === 'come back') conjur.faults.clear()
+  else process.send?.({ requests: Object.fromEntries(conjur.requests) })
+})
 process.on('disconnect', () => process.exit(0))

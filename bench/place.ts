@@ -17,6 +17,8 @@ export interface Place {
   requests(): Promise<Readonly<Record<string, number>>>
   /** Connections accepted since the start. */
   connections(): number
+  /** Bytes of both directions since the start, TLS included. */
+  bytes(): number
   /** Time that every byte takes to the server and back, in milliseconds. */
   delay(roundTripMs: number): void
   close(): Promise<void>
@@ -75,6 +77,7 @@ export async function openPlace(count: number, bytes = 0): Promise<Place> {
       return (await answer).requests
     },
     connections: () => proxy.connections(),
+    bytes: () => proxy.bytes(),
     delay: (roundTripMs) => proxy.delay(roundTripMs),
     async close() {
       rmSync(directory, { recursive: true, force: true })
@@ -93,16 +96,19 @@ async function told<Message>(child: ChildProcess): Promise<Message> {
 interface Proxy {
   readonly port: number
   connections(): number
+  bytes(): number
   delay(roundTripMs: number): void
   close(): Promise<void>
 }
 
 async function openProxy(target: number): Promise<Proxy> {
   let connections = 0
+  let passed = 0
   let oneWayMs = 0
   const sockets = new Set<Socket>()
   const pass = (from: Socket, to: Socket): void => {
     from.on('data', (bytes) => {
+      passed += bytes.length
       if (oneWayMs === 0) to.write(bytes)
       else setTimeout(() => to.destroyed || to.write(bytes), oneWayMs)
     })
@@ -122,6 +128,7 @@ async function openProxy(target: number): Promise<Proxy> {
   return {
     port: (server.address() as AddressInfo).port,
     connections: () => connections,
+    bytes: () => passed,
     delay: (roundTripMs) => void (oneWayMs = roundTripMs / 2),
     async close() {
       const closed = once(server, 'close')

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { crowd } from './crowd.ts'
 import { devserver } from './devserver.ts'
 import { herdFollowers, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
@@ -7,6 +8,7 @@ import { rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
 import { scale } from './scale.ts'
 import { start } from './start.ts'
+import { traffic } from './traffic.ts'
 
 /**
  * Runs the benches named on the command line, or all, and puts their tables into RESULTS.md. With
@@ -20,14 +22,19 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: () => start(flags.compare),
   rest,
   scale,
+  traffic,
   injector,
   devserver,
   'herd-restart': herdRestart,
   'herd-outage': herdOutage,
   'herd-followers': herdFollowers,
+  crowd,
 }
-/** Measured in virtual time, for minutes of real time, and the same on any machine: by `npm run simulate` alone. */
-const onlyIfAsked: readonly string[] = ['herd-restart', 'herd-outage', 'herd-followers']
+/**
+ * The simulations take minutes and are the same on any machine: `npm run simulate`. The crowd of real
+ * processes wants a machine of its own: `npm run bench crowd`.
+ */
+const onlyIfAsked: readonly string[] = ['herd-restart', 'herd-outage', 'herd-followers', 'crowd']
 const results = new URL('RESULTS.md', import.meta.url)
 
 let failed = 0
