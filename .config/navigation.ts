@@ -134,7 +134,8 @@ export function indexPage(): string {
   )
   return `# All pages
 
-For whoever looks for one. In a terminal \`conjur-agent help TOPIC\` has commands, settings and error codes. The values of the charts:
+For whoever looks for one. Pages say \`conjur-agent\` for the program: in its image that is its name; in a clone \`npx conjur-agent\` after
+\`npm run setup && npm run build\`, or \`npm link\` once, which puts it on the path. In a terminal \`conjur-agent help TOPIC\` has commands, settings and error codes. The values of the charts:
 [conjur-agent](../charts/conjur-agent/README.md), [conjur-agent-secrets](../charts/conjur-agent-secrets/README.md).
 
 ${sections.join('\n')}`
