@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { reasonFor } from './reasons.ts'
+import { PROCESS_ONLY, ROOMS } from './rooms.ts'
 
 /**
  * `npm run mutate [-- ROOM…]`: breaks the code of each room in every small way Stryker knows, one at a time, and
  * counts the breaks that no test of that room notices. Writes docs/mutation.md from the last run of each.
  */
-const ROOMS = ['agent', 'conjur', 'identity', 'injector', 'outputs'] as const
 const HOME = '.config/mutation'
 
 interface Mutant {
@@ -52,7 +52,8 @@ function page(): string {
 For who changes the code: how much of it the tests would notice. A *mutant* is one small break (a condition turned, a text
 emptied, a call left out); it is *killed* when a test of its room fails. \`npm run mutate\` makes this page (about an hour on two
 cores); \`npm run mutate -- conjur\` runs one room. Only suites that run the code in their own process count: those that start the
-built program kill more, but a mutant does not reach it.
+built program kill more, but a mutant does not reach it. Not counted for that reason: ${notCounted()}.
+Of the injector, the files that decide.
 
 | room | mutants | killed | survived | never run | score |
 |---|--:|--:|--:|--:|--:|
@@ -60,6 +61,12 @@ ${parts.map(({ row }) => row).join('\n')}
 
 ${parts.map(({ text }) => text).join('\n\n')}
 `
+}
+
+function notCounted(): string {
+  return Object.entries(PROCESS_ONLY)
+    .flatMap(([room, names]) => names.map((name) => `\`${room}/${name}.ts\``))
+    .join(', ')
 }
 
 function section(room: string): { readonly row: string; readonly text: string } | undefined {

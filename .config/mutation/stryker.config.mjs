@@ -1,13 +1,9 @@
+import { mutated } from './rooms.ts'
+
 const room = process.env.CONJUR_AGENT_MUTATE
 
-/** Of the injector, what decides; the rest is a server and its certificates. */
-const INJECTOR = ['annotations', 'containers', 'missed', 'patch', 'quantity', 'review']
-
 export default {
-  mutate:
-    room === 'injector'
-      ? INJECTOR.map((name) => `src/injector/${name}.ts`)
-      : [`src/${room}/**/*.ts`],
+  mutate: mutated(room),
   testRunner: 'vitest',
   vitest: { configFile: '.config/mutation/vitest.config.ts', related: false, pool: 'forks' },
   plugins: [import.meta.resolve('@stryker-mutator/vitest-runner')],
@@ -24,6 +20,4 @@ export default {
   ignorePatterns: ['dist', '.testbed', 'charts', 'deploy', 'coverage', 'docs', 'bench'],
   reporters: ['json'],
   jsonReporter: { fileName: `.stryker-tmp/${room}.json` },
-  incremental: true,
-  incrementalFile: `.stryker-tmp/${room}-incremental.json`,
 }

@@ -13,7 +13,11 @@ export default defineConfig({
   test: {
     root: '.',
     include: [`test/${room}/**/*.test.ts`, ...(ELSEWHERE[room] ?? [])],
-    exclude: ['test/injector/process.test.ts', 'test/outputs/volume-readers.test.ts'],
+    exclude: [
+      'test/agent/herd.test.ts',
+      'test/injector/process.test.ts',
+      'test/outputs/volume-readers.test.ts',
+    ],
     pool: 'forks',
     testTimeout: 20_000,
   },

@@ -1,0 +1,33 @@
+/** The rooms whose tests are put to the proof. */
+export const ROOMS = ['agent', 'conjur', 'identity', 'injector', 'outputs'] as const
+
+/**
+ * Files that only the built program runs: they start processes, catch signals, wire rooms together. A mutant does
+ * not reach a process that a test starts, so the journey suites, which attack these, would not count.
+ */
+export const PROCESS_ONLY: Readonly<Record<string, readonly string[]>> = {
+  agent: [
+    'assemble',
+    'awake',
+    'child',
+    'clock',
+    'dumps',
+    'engine',
+    'exec',
+    'hibernate',
+    'secret-store',
+    'start',
+    'wake',
+    'watch',
+  ],
+}
+
+/** Of the injector, what decides; the rest is a server and its certificates. */
+const INJECTOR = ['annotations', 'containers', 'missed', 'patch', 'quantity', 'review']
+
+/** What is broken in a room, as Stryker names files. */
+export function mutated(room = ''): readonly string[] {
+  if (room === 'injector') return INJECTOR.map((name) => `src/injector/${name}.ts`)
+  const left = (PROCESS_ONLY[room] ?? []).map((name) => `!src/${room}/${name}.ts`)
+  return [`src/${room}/**/*.ts`, ...left]
+}
