@@ -8,6 +8,7 @@ import type { LoopOptions } from './loop.ts'
 import { takeOver } from './hand-over.ts'
 import { createObserver, type Observer } from './observe.ts'
 import type { OnceOptions } from './once.ts'
+import type { Tracing } from './traced.ts'
 import { unmetOf } from './verdict.ts'
 import type { Waking } from './waking.ts'
 
@@ -29,21 +30,38 @@ export interface Engine {
   readonly loopOptions: Omit<LoopOptions, 'onPass' | 'wake'>
 }
 
-/** Puts the pieces of a configuration under their observer, on the system's clock. */
-export function createEngine({ config, environment, log, waking }: EngineParts): Engine {
-  const observer = createObserver({ config, log, clock: systemClock, version: VERSION, waking })
-  const assembly = assemble(config, {
+/** Puts the pieces of a configuration under their observer, on the system's clock; traces are made where a collector is named. */
+export async function openEngine(parts: EngineParts): Promise<Engine> {
+  const { config, log } = parts
+  if (config.traces === undefined) return createEngine(parts)
+  const { openTracing } = await import('./traced.ts')
+  return createEngine(parts, openTracing(config.traces, { config, log }))
+}
+
+function createEngine(
+  { config, environment, log, waking }: EngineParts,
+  tracing: Tracing = UNTRACED,
+): Engine {
+  const told = createObserver({ config, log, clock: systemClock, version: VERSION, waking })
+  const observer: Observer = {
+    ...told,
+    passed(report, next) {
+      told.passed(report, next)
+      tracing.passed(report)
+    },
+  }
+  const assembled = assemble(config, {
     clock: systemClock,
     random: Math.random,
     environment,
     identityRetry: (reason, waitMs) => observer.identityRetry(reason, waitMs),
-    measured: (operation, send) => observer.measured(operation, send),
+    measured: (operation, send) => tracing.request(operation, observer.measured(operation, send)),
     reloaded: (reloaded) => observer.reloaded(reloaded),
     switched: (change) => observer.switched(change),
   })
   return {
     observer,
-    assembly,
+    assembly: tracing.pieces(assembled),
     onceOptions: {
       retryCountLimit: config.retry.countLimit,
       retryIntervalMs: config.retry.intervalMs,
@@ -68,4 +86,10 @@ export function createEngine({ config, environment, log, waking }: EngineParts):
       },
     },
   }
+}
+
+const UNTRACED: Tracing = {
+  pieces: (assembly) => assembly,
+  request: (_operation, send) => send,
+  passed: () => undefined,
 }

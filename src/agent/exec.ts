@@ -2,7 +2,7 @@ import type { Logger } from 'pino'
 import { UsageError } from '../core/errors.ts'
 import { environmentOutput, type EnvironmentOutput } from '../outputs/environment.ts'
 import { childEnvironment, createChild, type Child } from './child.ts'
-import { createEngine, type EngineParts } from './engine.ts'
+import { openEngine, type EngineParts } from './engine.ts'
 import { loop } from './loop.ts'
 import { once } from './once.ts'
 import { createWake } from './wake.ts'
@@ -56,7 +56,7 @@ export async function execute(options: ExecOptions): Promise<number> {
     const texts = [...values.current()].map(([name, value]) => [name, value.text()] as const)
     return child.run(childEnvironment(environment, texts))
   }
-  const { observer, assembly, onceOptions, loopOptions } = createEngine({
+  const { observer, assembly, onceOptions, loopOptions } = await openEngine({
     config,
     environment,
     log,

@@ -1,6 +1,6 @@
 import { writeSync } from 'node:fs'
 import { awake, type Sleep } from './awake.ts'
-import { createEngine, type EngineParts } from './engine.ts'
+import { openEngine, type EngineParts } from './engine.ts'
 import { retryDelayMs } from './schedule.ts'
 import { printWaking, WAKING, type Waking } from './waking.ts'
 
@@ -74,7 +74,7 @@ export async function untilAsleep(
   isRung: () => boolean,
   signal: AbortSignal,
 ): Promise<Sleep> {
-  const { observer, assembly, loopOptions } = createEngine(parts)
+  const { observer, assembly, loopOptions } = await openEngine(parts)
   const { groups } = parts.config
   try {
     const sleep = await awake(

@@ -7,7 +7,7 @@ import type { Invocation } from '../core/invocation.ts'
 import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { systemClock } from './clock.ts'
-import { createEngine } from './engine.ts'
+import { openEngine } from './engine.ts'
 import type { LeadOptions } from './leader.ts'
 import { loop } from './loop.ts'
 import type { Observer } from './observe.ts'
@@ -126,7 +126,7 @@ async function load({ command, flags, environment }: Invocation): Promise<Loaded
 }
 
 async function runOnce(run: Run, signal: AbortSignal): Promise<void> {
-  const { assembly, onceOptions } = createEngine(run)
+  const { assembly, onceOptions } = await openEngine(run)
   try {
     await once(assembly.stages, onceOptions, signal)
   } finally {
@@ -211,7 +211,7 @@ async function untilChanged(
     changed.abort(new Error('the configuration changed'))
   }
   const onHangUp = (): void => void reconsider()
-  const { observer, assembly, loopOptions } = createEngine({ config, environment, log })
+  const { observer, assembly, loopOptions } = await openEngine({ config, environment, log })
   const { watched } = assembly.stages.identity
   const unwatch = await watch(
     { config, files, environment, watched, log },

@@ -1,4 +1,5 @@
 import { join, normalize } from 'node:path'
+import { Secret } from '../core/secret.ts'
 import { filesOf, readGroups, type SecretGroup, type Templates } from './groups.ts'
 import { configError, missing, problemOf, type Note, type Problem } from './problems.ts'
 import { reader, type Take } from './reader.ts'
@@ -70,6 +71,12 @@ export interface AgentConfig {
   readonly statusDirectory: string
   readonly statusListen: Listen
   readonly metricsListen: Listen
+  /** The collector that traces go to, if there is one. */
+  readonly traces?: {
+    readonly endpoint: URL
+    readonly headers: Secret
+    readonly serviceName: string
+  }
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** What the log says once about this configuration. */
   readonly notes: readonly Note[]
@@ -192,6 +199,7 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     statusDirectory: take(settings.statusDirectory),
     statusListen: take(settings.statusListen),
     metricsListen: take(settings.metricsListen),
+    ...readTraces(take),
     logLevel: debug === true ? ('debug' as const) : logLevel,
     counts: countOrigins(found),
   }
@@ -213,6 +221,19 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     notes,
   })
   return { config: whole, partial, problems, notes }
+}
+
+/** Where traces go, by the names that every OpenTelemetry program reads. */
+function readTraces(take: Take): Pick<AgentConfig, 'traces'> {
+  const base = take(settings.otlpEndpoint)
+  const headers = new Secret(take(settings.otlpHeaders) ?? '')
+  const serviceName = take(settings.serviceName)
+  const endpoint = take(settings.otlpTracesEndpoint) ?? (base && below(base, 'v1/traces'))
+  return endpoint === undefined ? {} : { traces: { endpoint, headers, serviceName } }
+}
+
+function below(base: URL, path: string): URL {
+  return new URL(path, base.href.replace(/\/*$/, '/'))
 }
 
 interface SecretsContext {

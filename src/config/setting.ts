@@ -109,6 +109,14 @@ export function proxyUrl(value: string): URL | Unfit {
   return /^https?:$/.test(url.protocol) ? url : new Unfit('is neither http nor https')
 }
 
+/** An address by http or https of something that is shown no secret of Conjur's. */
+export function webUrl(value: string): URL | Unfit {
+  if (!URL.canParse(value)) return new Unfit('is no URL such as http://otel-collector:4318')
+  const url = new URL(value)
+  if (url.username !== '' || url.password !== '') return new Unfit('holds a user name or password')
+  return /^https?:$/.test(url.protocol) ? url : new Unfit('is neither http nor https')
+}
+
 /** An https address; http too on this machine or its link, where nobody listens in. */
 export function authorityUrl(value: string): URL | Unfit {
   const local = localUrl(value)

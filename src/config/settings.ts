@@ -19,6 +19,7 @@ import {
   oneOf,
   proxyUrl,
   text,
+  webUrl,
   type Setting,
 } from './setting.ts'
 
@@ -440,6 +441,31 @@ export const settings = {
     example: '0.0.0.0:9464',
     help: 'Where /metrics alone is served, for Prometheus; off: nowhere but on the status port.',
     parse: listenAddress,
+  }),
+  otlpEndpoint: setting({
+    env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
+    example: 'http://otel-collector:4318',
+    help: 'An OpenTelemetry collector to send traces to, by OTLP over HTTP in JSON; unset: none are made.',
+    parse: webUrl,
+  }),
+  otlpTracesEndpoint: setting({
+    env: 'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+    example: 'http://otel-collector:4318/v1/traces',
+    help: 'The same for traces alone, its path included.',
+    parse: webUrl,
+  }),
+  otlpHeaders: setting({
+    env: 'OTEL_EXPORTER_OTLP_HEADERS',
+    example: 'api-key=…',
+    help: 'Headers for the collector, name=value with commas between.',
+    parse: text,
+  }),
+  serviceName: setting({
+    env: 'OTEL_SERVICE_NAME',
+    default: 'conjur-agent',
+    example: 'shop-web-secrets',
+    help: 'The name under which traces appear.',
+    parse: text,
   }),
   // Directories
   annotationsFile: setting({

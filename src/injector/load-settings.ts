@@ -1,4 +1,5 @@
 import type { V1EnvVar } from '@kubernetes/client-node'
+import type { AgentConfig } from '../config/load.ts'
 import { configError, missing, type Problem } from '../config/problems.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { PREFIX } from './annotation-notes.ts'
@@ -7,6 +8,7 @@ import { literal } from './environment.ts'
 import { parseQuantity } from './quantity.ts'
 import type { InjectionSettings } from './settings.ts'
 import { readSettingsFile, type SettingsFile } from './settings-file.ts'
+import { readTraces } from './traces.ts'
 
 /** Everything the injector was told, checked. */
 export interface InjectorSettings {
@@ -15,6 +17,8 @@ export interface InjectorSettings {
   readonly audit: { readonly enabled: boolean; readonly interval: number }
   /** Whether a refused pod's owner gets an Event. */
   readonly events: boolean
+  /** The collector that the injector's own traces go to. */
+  readonly traces: AgentConfig['traces'] | undefined
 }
 
 /**
@@ -29,6 +33,7 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
   if (image === undefined) problems.push(missing('--image', "the agent's own image"))
   const conjur = await readConjur({ environment, file, agent: agentEnvironment(file), problems })
   problems.push(...resourceProblems(file), ...certificateProblems(file), ...idleProblems(file))
+  const traces = await readTraces(environment, problems)
   if (problems.length > 0 || conjur === undefined || image === undefined)
     throw configError(problems)
   const { agent, annotationPolicy: policy, token } = file
@@ -73,6 +78,7 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
     certificate: file.certificate,
     audit: file.audit,
     events: file.events,
+    traces,
   }
 }
 

@@ -19,6 +19,7 @@ import { loadSettings, type InjectorSettings } from './load-settings.ts'
 import { createInjectorMetrics, type InjectorMetrics } from './metrics.ts'
 import { review } from './review.ts'
 import { createWebhook, refusalOf, type Answered } from './server.ts'
+import { openTracing } from './traces.ts'
 import { auditor, refusalWitness } from './witnesses.ts'
 
 /** `inject` prints patched manifests or missed pods; `injector` answers reviews until SIGTERM, then ends with 0. */
@@ -91,6 +92,7 @@ async function serveWith(
     }),
   )
   const witness = await witnesses(parts, { certificate, signal })
+  const tracing = await openTracing(settings.traces, log)
   const context = { settings: settings.injection, known: knownAnnotations(), check: agentCheck }
   const first = await certificate.start((pair) => {
     webhook.setSecureContext(pair)
@@ -99,6 +101,7 @@ async function serveWith(
     review: (request) => review(request, context),
     answered: (answered) => {
       record(answered, parts)
+      tracing.answered(answered)
       witness(answered)
     },
     failed: (error) => {
@@ -110,7 +113,7 @@ async function serveWith(
   log.info({ listen: shown(listen), status: shown(status.address) }, 'serving reviews')
   await aborted(signal)
   serving = false
-  await Promise.all([closed(webhook), status.close()])
+  await Promise.all([closed(webhook), status.close(), tracing.close()])
 }
 
 /** Supplied files where they are named, or the injector's own work where the config file says so. */
