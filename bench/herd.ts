@@ -77,6 +77,11 @@ export async function herdRestart(): Promise<readonly Row[]> {
       measured: round((mean(reads.slice(3600)) * 3600) / AGENTS),
       unit: '/h',
     },
+    {
+      what: 'connections of one agent in the second hour',
+      measured: round((mean(per(fleet, 'handshakes').slice(3600)) * 3600) / AGENTS),
+      unit: '/h',
+    },
   ]
 }
 
@@ -213,6 +218,43 @@ export async function herdFollowers(): Promise<readonly Row[]> {
       unit: '',
       atMost: 0,
     },
+  ]
+}
+
+/** The same agents asleep between passes: what they ask, and whether waking keeps them apart. */
+export async function herdHibernate(): Promise<readonly Row[]> {
+  const fleet = await runFleet({
+    agents: AGENTS,
+    startWithinMs: 1000,
+    untilMs: 3 * HOUR,
+    refreshIntervalMs: REFRESH_MS,
+    traits: tirelessConjur,
+    idle: 'hibernate',
+  })
+  const [logins, reads, handshakes] = [
+    per(fleet, 'logins'),
+    per(fleet, 'reads'),
+    per(fleet, 'handshakes'),
+  ]
+  const perHour = (counts: readonly number[]): number =>
+    round((mean(counts.slice(-3600)) * 3600) / AGENTS)
+  const steady = mean(logins.slice(-3600))
+  return [
+    {
+      what: 'start in one second: peak of logins in the windows after it',
+      measured: round(peak(logins.slice(WINDOW_SECONDS + 1)) / steady),
+      unit: '× the steady mean',
+      atMost: 3,
+    },
+    {
+      what: 'the same of reads',
+      measured: round(peak(reads.slice(WINDOW_SECONDS + 1)) / mean(reads.slice(-3600))),
+      unit: '× the steady mean',
+      atMost: 3,
+    },
+    { what: 'logins of one agent in the third hour', measured: perHour(logins), unit: '/h' },
+    { what: 'reads of one agent', measured: perHour(reads), unit: '/h' },
+    { what: 'connections of one agent', measured: perHour(handshakes), unit: '/h' },
   ]
 }
 

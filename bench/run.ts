@@ -2,7 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { crowd } from './crowd.ts'
 import { devserver } from './devserver.ts'
-import { herdFollowers, herdOutage, herdRestart } from './herd.ts'
+import { herdFollowers, herdHibernate, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
 import { rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
@@ -28,13 +28,20 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   'herd-restart': herdRestart,
   'herd-outage': herdOutage,
   'herd-followers': herdFollowers,
+  'herd-hibernate': herdHibernate,
   crowd,
 }
 /**
  * The simulations take minutes and are the same on any machine: `npm run simulate`. The crowd of real
  * processes wants a machine of its own: `npm run bench crowd`.
  */
-const onlyIfAsked: readonly string[] = ['herd-restart', 'herd-outage', 'herd-followers', 'crowd']
+const onlyIfAsked: readonly string[] = [
+  'herd-restart',
+  'herd-outage',
+  'herd-followers',
+  'herd-hibernate',
+  'crowd',
+]
 const results = new URL('RESULTS.md', import.meta.url)
 
 let failed = 0

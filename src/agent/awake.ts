@@ -125,12 +125,13 @@ function renewalAt(
   { stages, options, calm }: Deciding & { readonly calm: number },
 ): number | undefined {
   if (held === undefined) return undefined
+  const { clock } = stages
   const ageMs = renewalAgeMs(held.token.lifetimeMs, {
     jitter: options.random(),
     spread: spreadAfter(calm),
+    foundAtMs: elapsedSince(held.received, clock),
     atMostMs: options.renewAfterMs,
   })
-  const { clock } = stages
   return clock.now() + ageMs - elapsedSince(held.received, clock)
 }
 

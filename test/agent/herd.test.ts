@@ -68,6 +68,22 @@ test('P9 a thousand containers that start again in the same second, their tokens
   expect(peakToMean(counts, WINDOW_SECONDS)).toBeLessThanOrEqual(3)
 })
 
+test('P9 a thousand agents that hibernate are parted by their first wakings too', async () => {
+  const { servers } = await runFleet({
+    agents: AGENTS,
+    startWithinMs: 1000,
+    untilMs: 80 * MINUTE,
+    refreshIntervalMs: 5 * MINUTE,
+    traits: tirelessConjur,
+    idle: 'hibernate',
+  })
+  const later = logins(servers[0]).slice(WINDOW_SECONDS)
+  const steady = mean(windows(later.slice(2400), WINDOW_SECONDS))
+
+  expect(largest(windows(later, WINDOW_SECONDS)) / steady).toBeLessThanOrEqual(3)
+  expect(waveAt(later.slice(-1500), 292)).toBeLessThan(0.15)
+})
+
 describe('P9 a thousand agents at a Conjur of their size, whose database goes away for ten minutes', () => {
   const [from, until] = [15 * MINUTE, 25 * MINUTE]
   const traits = scaledFor(AGENTS)

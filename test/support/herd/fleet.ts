@@ -1,9 +1,11 @@
 import type { AccessToken } from '../../../src/conjur/access-token.ts'
 import { authenticate } from '../../../src/conjur/authenticate.ts'
 import { retrieve } from '../../../src/conjur/retrieve.ts'
-import type { Stages } from '../../../src/agent/cycle.ts'
+import { awake } from '../../../src/agent/awake.ts'
+import type { Report, Stages } from '../../../src/agent/cycle.ts'
 import type { HeldToken } from '../../../src/agent/memory.ts'
 import { loop } from '../../../src/agent/loop.ts'
+import type { Waking } from '../../../src/agent/waking.ts'
 import { createWake } from '../../../src/agent/wake.ts'
 import type { HttpRequest, Send } from '../../../src/core/http.ts'
 import { Secret } from '../../../src/core/secret.ts'
@@ -22,6 +24,8 @@ export interface FleetOptions {
   readonly servers?: readonly { readonly outages?: readonly Outage[] }[]
   readonly traits?: ConjurTraits
   readonly seed?: number
+  /** What agents do between passes; `stay` unless said otherwise. */
+  readonly idle?: 'stay' | 'hibernate'
   /** Agents find the token of the container before them, of any age at which one is still fresh. */
   readonly takeOver?: boolean
   /** What is looked at when it is over: agents without a live token, every so often. */
@@ -83,7 +87,10 @@ function member(options: FleetOptions, { time, random, servers }: World) {
   const published: number[] = []
   const end = new AbortController()
   let tokenEndsAt = 0
-  const ways = new Map(servers.map((server, index) => [hostOf(index), server.connect()]))
+  let ways = new Map<string, Send>()
+  const connect = (): void => {
+    ways = new Map(servers.map((server, index) => [hostOf(index), server.connect()]))
+  }
   const wire: Send = (request: HttpRequest) => {
     asked[request.method === 'POST' ? 'logins' : 'reads']++
     const way = ways.get(request.url.host)
@@ -128,6 +135,34 @@ function member(options: FleetOptions, { time, random, servers }: World) {
     outputs: [],
     removeDeleted: true,
   }
+  let left: HeldToken | undefined = options.takeOver === true ? found(time, random) : undefined
+  const settings = {
+    refreshIntervalMs: options.refreshIntervalMs,
+    retryIntervalMs: 1000,
+    renewAfterMs: undefined,
+    random,
+    handOver: () => left,
+    unmet: () => undefined,
+    onPass({ memory: { held }, outcomes, error }: Report) {
+      left = held
+      if (held !== undefined) tokenEndsAt = held.received.monotonic + held.token.lifetimeMs
+      if (error === undefined && outcomes.size > 0) published.push(time.now())
+    },
+  }
+  async function stay(): Promise<void> {
+    connect()
+    await loop(stages, { ...settings, wake: createWake() }, end.signal)
+  }
+  /** As the shell does it: another process each time, with what the last one told it and the token on the volume. */
+  async function hibernate(): Promise<void> {
+    const asleep = { variableIds: VARIABLES, isRung: () => false }
+    for (let waking: Waking | undefined; ;) {
+      connect()
+      const sleep = await awake(stages, { ...settings, ...asleep, waking }, end.signal)
+      waking = sleep.waking
+      await time.sleep(sleep.seconds * 1000, end.signal)
+    }
+  }
   const startsAt = random() * options.startWithinMs
   return {
     asked,
@@ -137,23 +172,7 @@ function member(options: FleetOptions, { time, random, servers }: World) {
     async run(): Promise<void> {
       try {
         await time.sleep(startsAt, end.signal)
-        await loop(
-          stages,
-          {
-            refreshIntervalMs: options.refreshIntervalMs,
-            retryIntervalMs: 1000,
-            renewAfterMs: undefined,
-            random,
-            handOver: () => (options.takeOver === true ? found(time, random) : undefined),
-            unmet: () => undefined,
-            onPass({ memory: { held }, outcomes, error }) {
-              if (held !== undefined) tokenEndsAt = held.received.monotonic + held.token.lifetimeMs
-              if (error === undefined && outcomes.size > 0) published.push(time.now())
-            },
-            wake: createWake(),
-          },
-          end.signal,
-        )
+        await (options.idle === 'hibernate' ? hibernate() : stay())
       } catch (error) {
         if (!end.signal.aborted) throw error
       }
