@@ -1,6 +1,8 @@
 # Builds the agent and lays it, with one Node binary, on a base that has neither shell nor package manager.
+# `--target hibernate` adds one static shell, for agents that sleep between passes (docs/hibernate.md).
 ARG NODE_IMAGE=docker.io/library/node:26-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian12:nonroot
+ARG SHELL_IMAGE=docker.io/library/busybox:1.37-musl
 
 FROM ${NODE_IMAGE} AS build
 # Where a proxy with its own CA stands before the registry: a file of PEM certificates inside the build.
@@ -23,7 +25,11 @@ RUN mkdir dist/.compile-cache && chown 65532 dist/.compile-cache
 USER 65532:65532
 RUN node .config/warm.ts && chmod -R a+rX dist/.compile-cache
 
-FROM ${BASE_IMAGE}
+# One file under two names: it is whatever it is called, and it is called a shell and what counts its seconds.
+FROM ${SHELL_IMAGE} AS shell
+RUN mkdir /shell && cp /bin/busybox /shell/sh && ln -s sh /shell/sleep
+
+FROM ${BASE_IMAGE} AS agent
 WORKDIR /app
 COPY --from=build --chown=0:0 /build/dist /app/dist
 COPY --from=build --chown=0:0 /build/bin/ /usr/local/bin/
@@ -31,3 +37,8 @@ ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
 ENV NODE_ENV=production
 USER 65532:65532
 ENTRYPOINT ["conjur-agent"]
+
+FROM agent AS hibernate
+COPY --from=shell --chown=0:0 /shell/ /usr/local/bin/
+
+FROM agent

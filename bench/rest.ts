@@ -75,6 +75,103 @@ export async function rest(): Promise<readonly Row[]> {
   }
 }
 
+const SLEEPERS = 10
+const WAKINGS = 20
+
+/**
+ * What a sidecar of 100 values leaves between passes where it hibernates: one, and one of many that
+ * share the shell's code. Then what a waking costs that finds nothing changed.
+ */
+export async function hibernate(): Promise<readonly Row[]> {
+  const place = await openPlace(100)
+  const sleepers: ChildProcess[] = []
+  const sleeper = async (): Promise<ChildProcess> => {
+    const environment = { ...place.fresh('one file'), CONJUR_SECRETS_REFRESH_INTERVAL: '1h' }
+    const agent = spawn(process.execPath, [MAIN, 'sidecar'], {
+      env: { ...environment, CONJUR_IDLE: 'hibernate' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    sleepers.push(agent)
+    await asleep(agent)
+    return agent
+  }
+  try {
+    const first = await sleeper()
+    await setTimeout(1000)
+    const alone = sum(processesOf(first).map((pid) => memory({ pid })))
+    const before = cpuOfChildrenMs(first)
+    for (let waking = 0; waking < WAKINGS; waking++) {
+      const batches = (await place.requests())['batch'] ?? 0
+      first.kill('SIGHUP')
+      while (((await place.requests())['batch'] ?? 0) === batches) await setTimeout(5)
+      await asleep(first)
+    }
+    const cpu = (cpuOfChildrenMs(first) - before) / WAKINGS
+    while (sleepers.length < SLEEPERS) await sleeper()
+    await setTimeout(1000)
+    const each = sum(sleepers.flatMap((agent) => processesOf(agent).map((pid) => memory({ pid }))))
+    return [
+      {
+        what: 'asleep: USS of all its processes',
+        measured: round(alone.uss),
+        unit: 'MiB',
+        atMost: 1,
+      },
+      { what: 'asleep: PSS of all its processes', measured: round(alone.pss), unit: 'MiB' },
+      { what: 'asleep: anonymous', measured: round(alone.anonymous), unit: 'MiB' },
+      {
+        what: `one of ${SLEEPERS} asleep: PSS`,
+        measured: round(each.pss / SLEEPERS),
+        unit: 'MiB',
+      },
+      { what: 'CPU of a waking that finds nothing changed', measured: round(cpu), unit: 'ms' },
+    ]
+  } finally {
+    for (const agent of sleepers) {
+      agent.kill('SIGTERM')
+      await once(agent, 'exit')
+    }
+    await place.close()
+  }
+}
+
+/** Waits until a shell has taken the agent's place, and below it something counts seconds. */
+async function asleep({ pid = 0 }: ChildProcess): Promise<void> {
+  for (;;) {
+    const [below = 0] = childrenOf(pid)
+    if (below !== 0 && nameOf(below) === 'sleep') return
+    await setTimeout(5)
+  }
+}
+
+function processesOf({ pid = 0 }: ChildProcess): readonly number[] {
+  return [pid, ...childrenOf(pid)]
+}
+
+function childrenOf(pid: number): readonly number[] {
+  const text = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim()
+  return text === '' ? [] : text.split(' ').map(Number)
+}
+
+function nameOf(pid: number): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim()
+  } catch {
+    return 'gone'
+  }
+}
+
+function sum(all: readonly Memory[]): Memory {
+  const of = (field: keyof Memory): number => all.reduce((total, each) => total + each[field], 0)
+  return { rss: of('rss'), pss: of('pss'), uss: of('uss'), anonymous: of('anonymous') }
+}
+
+/** User and system time of the children that have ended and were waited for. */
+function cpuOfChildrenMs({ pid = 0 }: ChildProcess): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? []
+  return ((Number(fields[13]) + Number(fields[14])) * 1000) / TICKS_PER_SECOND
+}
+
 /** Asks for a pass, and waits until the server has answered its batch. */
 async function refresh(agent: ChildProcess, place: Place): Promise<void> {
   const batches = async (): Promise<number> => (await place.requests())['batch'] ?? 0
@@ -100,7 +197,7 @@ interface Memory {
 }
 
 /** Of one process, in MiB. */
-export function memory({ pid = 0 }: ChildProcess): Memory {
+export function memory({ pid = 0 }: Pick<ChildProcess, 'pid'>): Memory {
   const text = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const of = (field: string): number =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(text)?.[1] ?? 0) / 1024

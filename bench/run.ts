@@ -4,7 +4,7 @@ import { crowd } from './crowd.ts'
 import { devserver } from './devserver.ts'
 import { herdFollowers, herdHibernate, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
-import { rest } from './rest.ts'
+import { hibernate, rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
 import { scale } from './scale.ts'
 import { start } from './start.ts'
@@ -21,6 +21,7 @@ const { values: flags, positionals: asked } = parseArgs({
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: () => start(flags.compare),
   rest,
+  hibernate,
   scale,
   traffic,
   injector,

@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs'
 
-/** Where a shell is looked for: the usual places, and that of images with busybox beside them. */
-const SHELLS = ['/bin/sh', '/usr/bin/sh', '/busybox/sh'] as const
+/** Where a shell is looked for: the usual places, and that of our own image. */
+const SHELLS = ['/bin/sh', '/usr/bin/sh', '/usr/local/bin/sh'] as const
 
 /** The shell that could sleep for us; undefined where there is none. */
 export function findShell(): string | undefined {
@@ -14,7 +14,7 @@ export function unfitToHibernate(): string | undefined {
     return `hibernate needs Node 22.15 or later, this is ${process.versions.node}; write stay`
   }
   return findShell() === undefined
-    ? 'hibernate needs a shell at /bin/sh: use the image whose tag ends in -hibernate, or write stay'
+    ? 'hibernate needs a shell, and there is no /bin/sh: use the image whose tag ends in -hibernate, or write stay'
     : undefined
 }
 

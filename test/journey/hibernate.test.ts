@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { mkdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { logLines, type AgentProcess } from '../support/agent-process.ts'
+import { logLines, startAgent, type AgentProcess } from '../support/agent-process.ts'
 import { revoke } from '../support/revoke.ts'
 import { CANARY, workbench, type Workbench } from '../support/workbench.ts'
 
@@ -353,3 +353,50 @@ test('P5 the injector’s probe is a line of the shell: it fails before the firs
   expect(before).toBe(1)
   await stop(agent)
 })
+
+/** Whether this machine lets us make namespaces and be somebody else. */
+const canIsolate =
+  process.getuid?.() === 0 &&
+  spawnSync('unshare', ['--pid', '--mount', '--fork', '--mount-proc', 'setpriv', '--version'])
+    .status === 0
+
+test.skipIf(!canIsolate)(
+  'as the first process of a container, of any uid and with a read-only root, it sleeps, buries orphans and hears signals',
+  async () => {
+    const UID = 4711
+    execFileSync('chown', ['-R', String(UID), bench.directory])
+    execFileSync('chmod', ['-R', 'a+rX', bench.directory])
+    const environment = {
+      ...bench.environment,
+      CONJUR_IDLE: 'hibernate',
+      CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
+      CONJUR_STATUS_DIRECTORY: status,
+    }
+    const inside = `mount -o remount,bind,ro / && exec setpriv --reuid ${UID} --regid ${UID} --clear-groups -- "$@"`
+    const outer = startAgent(['sidecar'], environment, {
+      under: [
+        ...['unshare', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc'],
+        ...['sh', '-c', inside, 'sh'],
+      ],
+    })
+    const first = (): AgentProcess => ({ ...outer, pid: childrenOf(outer.pid)[0] ?? 0 })
+    await eventually(() => expect(isAsleep(first())).toBe(true))
+    const { pid } = first()
+    expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^NSpid:\t\d+\t1$/m)
+
+    // A process whose parent ends at once: the first process becomes its parent, and has to bury it.
+    const orphan = ['sh', '-c', '(sleep 0.2 & echo $!)']
+    execFileSync('nsenter', ['--target', String(pid), '--pid', '--mount', ...orphan])
+    await eventually(() => expect(childrenOf(pid)).toHaveLength(2))
+    await eventually(() => expect(childrenOf(pid)).toHaveLength(1))
+
+    bench.conjur.setValue('apps/db-password', 'rotated')
+    process.kill(pid, 'SIGHUP')
+    await eventually(() => expect(db().password).toBe('rotated'))
+    await eventually(() => expect(isAsleep(first())).toBe(true))
+    process.kill(pid, 'SIGTERM')
+
+    expect((await outer.ended).code).toBe(0)
+    expect(statSync(bench.tokenFile).uid).toBe(UID)
+  },
+)
