@@ -354,11 +354,12 @@ test('P5 the injector’s probe is a line of the shell: it fails before the firs
   await stop(agent)
 })
 
+const ISOLATED = ['unshare', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc'] as const
+
 /** Whether this machine lets us make namespaces and be somebody else. */
 const canIsolate =
   process.getuid?.() === 0 &&
-  spawnSync('unshare', ['--pid', '--mount', '--fork', '--mount-proc', 'setpriv', '--version'])
-    .status === 0
+  spawnSync(ISOLATED[0], [...ISOLATED.slice(1), 'setpriv', '--version']).status === 0
 
 test.skipIf(!canIsolate)(
   'as the first process of a container, of any uid and with a read-only root, it sleeps, buries orphans and hears signals',
@@ -372,12 +373,9 @@ test.skipIf(!canIsolate)(
       CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
       CONJUR_STATUS_DIRECTORY: status,
     }
-    const inside = `mount -o remount,bind,ro / && exec setpriv --reuid ${UID} --regid ${UID} --clear-groups -- "$@"`
+    const inside = `/usr/bin/mount -o remount,bind,ro / && exec /usr/bin/setpriv --reuid ${UID} --regid ${UID} --clear-groups -- "$@"`
     const outer = startAgent(['sidecar'], environment, {
-      under: [
-        ...['unshare', '--pid', '--mount', '--fork', '--kill-child', '--mount-proc'],
-        ...['sh', '-c', inside, 'sh'],
-      ],
+      under: [...ISOLATED, 'sh', '-c', inside, 'sh'],
     })
     const first = (): AgentProcess => ({ ...outer, pid: childrenOf(outer.pid)[0] ?? 0 })
     await eventually(() => expect(isAsleep(first())).toBe(true))
