@@ -86,8 +86,10 @@ const tree: readonly Branch[] = [
       'log-events',
       'metrics',
       'traces',
+      'chart-values',
       'supported-versions',
       'upgrade-notes',
+      'releases',
     ],
   },
   {
@@ -119,8 +121,15 @@ export function navigation(): readonly { title: string; says: string; leaves: re
       .filter((file) => existsSync(new URL(file, DOCS)))
       .map(leafOf),
   }))
+  const named = new Set(tree.flatMap(({ pages }) => pages.map((page) => `${page}.md`)))
+  const others = readdirSync(DOCS)
+    .filter((file) => file.endsWith('.md') && file !== 'README.md' && !named.has(file))
+    .toSorted()
   return [
     ...branches,
+    ...(others.length === 0
+      ? []
+      : [{ title: 'More', says: 'pages of no other branch', leaves: others.map(leafOf) }]),
     { title: 'Runbooks', says: 'one an alert', leaves: folder('runbooks') },
     { title: 'Decisions', says: 'choices that close doors', leaves: folder('decisions') },
   ]

@@ -9,6 +9,7 @@ import { bodyOf, loopbackServer, type LoopbackServer } from '../support/loopback
 import { simulatedAppService } from '../support/platform-simulator/app-service.ts'
 import { simulatedImds, type ManagedIdentity } from '../support/platform-simulator/imds.ts'
 import type { Endpoint } from '../support/platform-simulator/platform.ts'
+import { blocksOf } from '../support/pages.ts'
 import { deployText, recipes, type Recipe } from '../support/recipes.ts'
 import {
   azureClaims,
@@ -93,6 +94,11 @@ test.each(writing)('%s puts the files where its application reads them', async (
   }
   expect(place.violations).toEqual([])
   expect(agent.output()).not.toContain('canary')
+  for (const line of shownOf(recipe.file)) expect(agent.output()).toMatch(line)
+})
+
+test('the tutorials show what an agent says there', () => {
+  expect(all.flatMap(([file]) => shownOf(file)).length).toBeGreaterThan(6)
 })
 
 test.each(wrapping)('%s gives its application the values, and ends with it', async (_, recipe) => {
@@ -134,6 +140,30 @@ test('a group that never gets its secrets lets the job end, with a failure', asy
 
   expect(await once(shell, 'close')).toEqual([1, null])
 })
+
+/** The tutorial that starts this manifest. */
+const tutorials: Readonly<Record<string, string>> = {
+  'azure-container-instances.yaml': 'docs/quickstart-azure-container-instances.md',
+  'azure-container-apps.yaml': 'docs/container-apps.md',
+  'app-service/web-app.bicep': 'docs/quickstart-app-service.md',
+}
+
+/** The lines of the log that it says one should see; `…` is anything. The volume is in memory here. */
+function shownOf(file: string): readonly RegExp[] {
+  const page = tutorials[file]
+  if (page === undefined) return []
+  return blocksOf(page)
+    .flatMap(({ text }) => text.split('\n'))
+    .filter((line) => line.startsWith('{"level"') && !line.includes('OUTPUT_NOT_TMPFS'))
+    .map((line) => {
+      const [first = '', ...parts] = line.replace('conjur.example.com', '…').split('…')
+      return new RegExp(
+        [first, ...parts]
+          .map((part) => part.replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+          .join('.*'),
+      )
+    })
+}
 
 interface Place extends AsyncDisposable {
   readonly directory: string
