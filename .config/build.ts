@@ -28,7 +28,7 @@ if (!isDry) await import('./types.ts')
 function wings(): readonly (readonly [string, string])[] {
   const text = readFileSync('src/main.ts', 'utf8')
   const cases = text.matchAll(
-    /((?: *case '[\w-]+':\n)+) *return \(await import\('\.\/([\w/.-]+)'\)/g,
+    /((?: *case '[\w-]+':\n)+) *return (?:\w+\()?\(await import\('\.\/([\w/.-]+)'\)/g,
   )
   return [...cases].map(([, names = '', module = '']) => [
     [...names.matchAll(/'([\w-]+)'/g)].map(([, name]) => name).join(', '),

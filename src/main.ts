@@ -31,7 +31,7 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
       return (await import('./injector/start.ts')).start
     case 'status':
     case 'healthcheck':
-      return (await import('./cli/status.ts')).status
+      return endedBySignals((await import('./cli/status.ts')).status)
     case 'secrets-provided':
     case 'secrets-unchanged':
       return (await import('./cli/helper-scripts.ts')).helperScript
@@ -43,12 +43,26 @@ async function open(invocation: Invocation<CommandName>): Promise<Wing> {
     case 'policy':
     case 'rbac':
       return (await import('./doctor/start.ts')).start
+    case 'completion':
+      return (await import('./cli/completion.ts')).completion
+    case 'man':
+      return (await import('./cli/man.ts')).man
     case 'help':
     case 'version':
       return (await import('./cli/help.ts')).help
     default:
       return invocation.command satisfies never
   }
+}
+
+/** A wing that only looks: a signal is its good end. */
+function endedBySignals(
+  look: (invocation: Invocation, onEnd: (end: () => void) => void) => Promise<number>,
+): Wing {
+  return (invocation) =>
+    look(invocation, (end) => {
+      for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, end)
+    })
 }
 
 // Whatever goes wrong outside the wing's own promise: Node would print it with all it carries (P2).

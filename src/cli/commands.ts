@@ -3,6 +3,8 @@ export interface Flag {
   /** What stands for the value in help, such as FILE. */
   readonly value?: string
   readonly short?: string
+  /** Every value it takes, where there are few; a shell completes them. */
+  readonly choices?: readonly string[]
   readonly help: string
 }
 
@@ -21,8 +23,12 @@ export interface Command {
 /** The flags that every command takes. */
 export const everywhere = {
   config: { value: 'FILE', help: 'settings from a YAML or JSON file' },
-  'log-level': { value: 'LEVEL', help: 'debug, info, warn or error' },
-  color: { value: 'WHEN', help: 'always, never or auto' },
+  'log-level': {
+    value: 'LEVEL',
+    choices: ['debug', 'info', 'warn', 'error'],
+    help: 'debug, info, warn or error',
+  },
+  color: { value: 'WHEN', choices: ['always', 'never', 'auto'], help: 'always, never or auto' },
   help: { short: 'h', help: 'what this command takes' },
 } as const satisfies Record<string, Flag>
 
@@ -58,7 +64,11 @@ export const commands = {
         help: 'restart (default), nothing, or a signal such as SIGHUP',
       },
       prefix: { value: 'TEXT', help: 'put before every name' },
-      case: { value: 'CASE', help: 'upper (default): db-password is DB_PASSWORD; or keep' },
+      case: {
+        value: 'CASE',
+        choices: ['upper', 'keep'],
+        help: 'upper (default): db-password is DB_PASSWORD; or keep',
+      },
       once: { help: 'read the values once' },
     },
     settings: true,
@@ -67,8 +77,8 @@ export const commands = {
   inject: {
     summary: 'Adds the agent to manifests as the webhook would, or finds pods it missed.',
     examples: [
-      ['conjur-agent inject -f deployment.yaml --image IMAGE', 'prints the patched manifest'],
-      ['conjur-agent inject --audit', 'opted-in pods that run without the agent; exit 8 if any'],
+      ['conjur-agent inject -f web.yaml --image IMAGE', 'prints the patched manifest'],
+      ['conjur-agent inject --audit', 'pods it missed; exit code 8 if any'],
     ],
     flags: {
       file: { value: 'FILE', short: 'f', help: 'manifests to patch; - for stdin' },
@@ -81,42 +91,37 @@ export const commands = {
   injector: {
     summary: 'Serves the mutating webhook that adds the agent to pods.',
     examples: [
-      [
-        'conjur-agent injector --image IMAGE --tls-cert FILE --tls-key FILE',
-        'supplied certificate',
-      ],
+      ['conjur-agent injector --image IMAGE --tls-cert FILE --tls-key FILE', ''],
       ['conjur-agent injector --config injector.yaml', 'as the Helm chart runs it'],
     ],
     flags: {
       listen: { value: 'HOST:PORT', help: 'where reviews are served (0.0.0.0:8443)' },
       'status-listen': {
         value: 'HOST:PORT',
-        help: 'where /readyz, /livez and /metrics are served (0.0.0.0:8080)',
+        help: 'of /readyz, /livez and /metrics (0.0.0.0:8080)',
       },
       'tls-cert': {
         value: 'FILE',
-        help: 'serving certificate chain, PEM; reloaded when it changes',
+        help: 'serving certificate chain, PEM; read anew on change',
       },
       'tls-key': { value: 'FILE', help: 'its key, PEM' },
       image: { value: 'IMAGE', help: 'image of the injected agent' },
     },
   },
   status: {
-    summary:
-      'Shows what a running agent says of itself: outputs, ages, the next pass, the last error.',
+    summary: 'Shows what a running agent says of itself: outputs, ages, next pass, errors.',
     examples: [
       ['conjur-agent status', 'in the container of the agent'],
-      ['conjur-agent status --watch', 'drawn again every two seconds'],
+      ['conjur-agent status --watch', 'drawn again every second until q'],
     ],
     flags: {
       json: { help: 'the status document itself' },
-      watch: { help: 'draw it again every two seconds until Ctrl-C' },
+      watch: { help: 'draw it again every second until q or Ctrl-C' },
       'status-directory': { value: 'DIR', help: 'where agent.json is (/conjur/status)' },
     },
   },
   healthcheck: {
-    summary:
-      'Ends with 0 once everything is published and nothing is expired, else with 1; for probes.',
+    summary: 'For probes: 0 once everything is published and nothing is expired, else 1.',
     examples: [
       ['conjur-agent healthcheck', 'startup and readiness'],
       ['conjur-agent healthcheck --live', 'whether the loop turns'],
@@ -163,7 +168,7 @@ export const commands = {
     ],
   },
   demo: {
-    summary: 'Shows the whole thing on this machine: devserver, simulated platforms, the agent.',
+    summary: 'Shows it all on this machine: devserver, simulated platforms, the agent.',
     examples: [
       ['conjur-agent demo', 'ends by itself in half a minute'],
       ['conjur-agent demo --keep', 'leaves everything running until Ctrl-C'],
@@ -182,6 +187,17 @@ export const commands = {
     flags: {
       until: {
         value: 'STEP',
+        choices: [
+          'configuration',
+          'token',
+          'clock',
+          'name',
+          'TLS',
+          'authenticator',
+          'login',
+          'variables',
+          'volume',
+        ],
         help: 'configuration, token, clock, name, TLS,\nauthenticator, login, variables, volume (default)',
       },
       short: { help: 'failures only' },
@@ -209,9 +225,14 @@ export const commands = {
       force: { help: 'overwrite what is there' },
       match: {
         value: 'WHAT',
+        choices: ['service-account', 'namespace', 'subject', 'identity', 'resource-group'],
         help: 'service-account, namespace, subject, identity\nor resource-group; the narrowest unless given',
       },
-      for: { value: 'TYPE', help: 'azure, jwt, oidc, gcp, iam: without a token' },
+      for: {
+        value: 'TYPE',
+        choices: ['azure', 'jwt', 'oidc', 'gcp', 'iam'],
+        help: 'azure, jwt, oidc, gcp, iam: without a token',
+      },
       answers: { value: 'LIST', help: 'for it: namespace=shop,service-account=web,…' },
       connection: { value: 'NAME', help: 'one of connections in the config file instead' },
       'token-file': { value: 'FILE', help: 'read this token instead' },
@@ -234,6 +255,20 @@ export const commands = {
     examples: [['conjur-agent help exit-codes', 'the exit codes']],
     flags: {},
     positionals: '[TOPIC]',
+  },
+  completion: {
+    summary: 'Prints what a shell needs to complete commands, flags and topics.',
+    examples: [
+      ['source <(conjur-agent completion bash)', 'or zsh: in .bashrc or .zshrc'],
+      ['conjur-agent completion fish | source', 'in config.fish'],
+    ],
+    flags: {},
+    positionals: 'bash | zsh | fish',
+  },
+  man: {
+    summary: 'Prints the manual page.',
+    examples: [['conjur-agent man | man -l -', 'reads it']],
+    flags: {},
   },
   version: {
     summary: 'Prints the version.',

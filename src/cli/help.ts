@@ -30,7 +30,7 @@ const GROUPS: readonly (readonly [string, readonly (readonly [string, string])[]
       ['status', 'a running agent (healthcheck: probes)'],
     ],
   ],
-  ['Set up', [['policy, rbac', 'Conjur policy for this workload; Kubernetes rights']]],
+  ['Set up', [['policy, rbac, inject', 'Conjur policy; Kubernetes rights; a patched pod']]],
   ['Cluster', [['injector', 'the mutating webhook']]],
   ['Develop', [['devserver, demo', 'a small Conjur; everything at once']]],
 ]
@@ -49,7 +49,8 @@ function overview(): string {
     columns(rows),
     '',
     'Everywhere --config FILE --color WHEN --log-level LEVEL --version -h',
-    'Topics     conjur-agent help COMMAND | ERROR_CODE | SETTING | settings | exit-codes',
+    'Topics     help COMMAND | ERROR_CODE | SETTING | settings | exit-codes',
+    'Shell      completion bash, zsh or fish; the manual: conjur-agent man | man -l -',
   ].join('\n')
 }
 

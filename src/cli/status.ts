@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as delay } from 'node:timers/promises'
 import { OutputError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { isRecord, parseRecord } from '../core/json.ts'
@@ -9,27 +8,52 @@ import { columns, span } from '../core/layout.ts'
 import { symbolsFor, type Symbols } from '../core/terminal.ts'
 
 const EXIT_NOT_FRESH = 8
-const WATCH_MS = 2000
 
-/** `status` and `healthcheck`: what the status document says, and nothing else is asked. */
-export async function status({ command, flags, environment }: Invocation): Promise<number> {
+/** `status` and `healthcheck`: what the status document says, and nothing else is asked. A signal ends what watches. */
+export async function status(
+  { command, flags, environment }: Invocation,
+  onSignal: (end: () => void) => void,
+): Promise<number> {
   const named = flags['status-directory'] ?? environment['CONJUR_STATUS_DIRECTORY']
   const file = join(
     typeof named === 'string' && named !== '' ? named : '/conjur/status',
     'agent.json',
   )
   if (command === 'healthcheck') return health(file, { isLive: flags['live'] === true })
-  for (;;) {
+  const symbols = symbolsFor(environment)
+  const shown = (): { text: string; fresh: boolean } => {
     const text = read(file)
     const view = viewOf(text, file)
-    const symbols = symbolsFor(environment)
-    process.stdout.write(
-      flags['json'] === true ? text : `${table(view, { symbols, now: Date.now() })}\n`,
-    )
-    if (flags['watch'] !== true) return isFresh(view, Date.now()) ? 0 : EXIT_NOT_FRESH
-    await delay(WATCH_MS)
-    if (process.stdout.isTTY) process.stdout.write('\x1b[H\x1b[J')
+    const now = Date.now()
+    return {
+      text: flags['json'] === true ? text : `${table(view, { symbols, now })}\n`,
+      fresh: isFresh(view, now),
+    }
   }
+  if (flags['watch'] === true) return watchStatus(() => shown().text, onSignal)
+  const { text, fresh } = shown()
+  process.stdout.write(text)
+  return fresh ? 0 : EXIT_NOT_FRESH
+}
+
+/** Goes on where the document is not there yet, or no more: an agent may start at any time. */
+async function watchStatus(text: () => string, onEnd: (end: () => void) => void): Promise<number> {
+  const { watch } = await import('./watch.ts')
+  const { stdin, stdout } = process
+  await watch({
+    text() {
+      try {
+        return text()
+      } catch (error) {
+        if (!(error instanceof OutputError)) throw error
+        return `${error.message}\nhint: ${error.hint}\n`
+      }
+    },
+    stdin,
+    stdout,
+    onEnd,
+  })
+  return 0
 }
 
 function health(file: string, { isLive }: { isLive: boolean }): number {

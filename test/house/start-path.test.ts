@@ -45,7 +45,12 @@ test('a probe loads neither the agent nor the network', () => {
 
 test('the helper scripts and the help load no agent either', () => {
   expect([...closure('helper-scripts.js')].toSorted()).toEqual(['front.js', 'helper-scripts.js'])
-  expect([...closure('help.js')].toSorted()).toEqual(['front.js', 'help.js', 'layout.js'])
+  expect([...closure('help.js')].toSorted()).toEqual([
+    'error-entries.js',
+    'front.js',
+    'help.js',
+    'layout.js',
+  ])
 })
 
 test('the way to the first secret is one file behind the front door', () => {
