@@ -1,4 +1,4 @@
-import { existsSync, renameSync } from 'node:fs'
+import { existsSync, renameSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
@@ -7,6 +7,7 @@ import type { HttpRequest, Send } from '../core/http.ts'
 import { SendFailure } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
 import type { Switch } from '../net/followers.ts'
+import type { Published } from '../outputs/output.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
@@ -69,7 +70,8 @@ export function createObserver({ config, log, clock, version, waking }: Observer
   return {
     passed(report, next) {
       const kept = whyKept(report)
-      const facts = { report, next, clock, staleAfterMs, kept, wantsValues, checkedAt }
+      const earlier = { checkedAt, writtenAt: (output: Published) => writtenAt(config, output) }
+      const facts = { report, next, clock, staleAfterMs, kept, wantsValues, ...earlier }
       status = nextStatus(status, facts)
       tell.passed(report, { ...next, kept })
       const { held } = report.memory
@@ -136,6 +138,17 @@ export function createObserver({ config, log, clock, version, waking }: Observer
       const why = error instanceof Error ? error.message : 'the port cannot be had'
       log.warn({ code: 'STATUS_PORT', why }, 'not served there; the status document goes on')
     }
+  }
+}
+
+/** When a file that an earlier run left was written. */
+function writtenAt(config: AgentConfig, { name, kind }: Published): number | undefined {
+  const path = kind === 'token' ? config.accessTokenFile.path : join(config.secretsDirectory, name)
+  try {
+    return statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  } catch {
+    // Only what is shown: whatever keeps us from looking is told where it matters.
+    return undefined
   }
 }
 

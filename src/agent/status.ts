@@ -81,6 +81,8 @@ interface StatusFacts {
   readonly wantsValues?: boolean
   /** When Conjur was last asked about what stands there of earlier runs. */
   readonly checkedAt?: number | undefined
+  /** When what stands there of earlier runs was written, in epoch milliseconds. */
+  readonly writtenAt?: (output: Published) => number | undefined
 }
 
 /** The document after one more pass. */
@@ -89,8 +91,9 @@ export function nextStatus(before: StatusDocument, facts: StatusFacts): StatusDo
   const now = clock.now()
   const { held } = report.memory
   const leftMs = held === undefined ? 0 : held.token.lifetimeMs - elapsedSince(held.received, clock)
-  const { checkedAt } = facts
-  const outputs = nextOutputs(before.outputs, { report, next, now, staleAfterMs, kept, checkedAt })
+  const { checkedAt, writtenAt = () => undefined } = facts
+  const passed = { report, next, now, staleAfterMs, kept, checkedAt, writtenAt }
+  const outputs = nextOutputs(before.outputs, passed)
   const failure = next.retry?.error
   const { wantsValues = true } = facts
   // A token alone is no reason to let an application start that waits for its values.
@@ -142,17 +145,21 @@ interface Passed {
   readonly staleAfterMs: (output: string) => number | undefined
   readonly kept: ReadonlyMap<string, AgentError>
   readonly checkedAt: number | undefined
+  readonly writtenAt: (output: Published) => number | undefined
 }
 
 function nextOutputs(before: readonly OutputStatus[], passed: Passed): readonly OutputStatus[] {
-  const { report, next, now, staleAfterMs, kept } = passed
+  const { report, next, now, staleAfterMs, kept, writtenAt } = passed
   const known = new Map(before.map((output) => [output.name, output]))
   const published = new Set<string>()
-  for (const { name, kind, values, state, error: own } of report.published) {
+  for (const output of report.published) {
+    const { name, kind, values, state, error: own } = output
     const error = own ?? kept.get(name)
     published.add(name)
     const changed = state === 'written' || state === 'removed'
-    const changedAt = changed ? instant(now) : known.get(name)?.changedAt
+    const changedAt = changed
+      ? instant(now)
+      : (known.get(name)?.changedAt ?? optionalInstant(writtenAt(output)))
     const isFresh = (state === 'written' || state === 'same') && error === undefined
     const staleMs = staleAfterMs(name)
     const staleAt =
@@ -185,9 +192,11 @@ function nextOutputs(before: readonly OutputStatus[], passed: Passed): readonly 
 
 /** What an earlier run left is as good as that run found it. */
 function standing(
-  { name, kind, values, state }: Published,
-  { next, now, staleAfterMs, checkedAt }: Passed,
+  output: Published,
+  { next, now, staleAfterMs, checkedAt, writtenAt }: Passed,
 ): OutputStatus {
+  const { name, kind, values, state } = output
+  const changedAt = optionalInstant(writtenAt(output))
   const dueMs = next.retry?.waitMs ?? next.valuesInMs
   const staleMs = staleAfterMs(name)
   return {
@@ -195,6 +204,7 @@ function standing(
     kind,
     values,
     state: state === 'missing' ? 'missing' : 'fresh',
+    ...(changedAt === undefined ? {} : { changedAt }),
     ...(checkedAt === undefined ? {} : { checkedAt: instant(checkedAt) }),
     ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
     ...(checkedAt === undefined || staleMs === undefined
@@ -206,6 +216,10 @@ function standing(
 function failureOf({ code, message, facts }: AgentError): Failure {
   const { variable } = facts
   return { code, message, ...(typeof variable === 'string' ? { variable } : {}) }
+}
+
+function optionalInstant(ms: number | undefined): string | undefined {
+  return ms === undefined ? undefined : instant(ms)
 }
 
 function instant(ms: number): string {

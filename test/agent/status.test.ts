@@ -369,3 +369,16 @@ test('a loop is overdue by so many seconds, and just in time is in time', () => 
     reasons: ['the next pass is 601 s overdue'],
   })
 })
+
+test('what an earlier run wrote tells when, until it is written anew', () => {
+  const published = [{ name: 'db.json', kind: 'json', values: 2, state: 'same' }] as const
+  const next = { retry: undefined, valuesInMs: 300_000, renewalInMs: 360_000 }
+  const at = clock.now() - 60_000
+  const facts = { next, clock: agentClock(clock), writtenAt: () => at }
+
+  const found = nextStatus(first, { report: report({ published }), ...facts })
+  const anew = nextStatus(found, { report: report(), ...facts })
+
+  expect(found.outputs[0]?.changedAt).toBe('2026-01-20T08:59:00.000Z')
+  expect(anew.outputs[0]?.changedAt).toBe('2026-01-20T09:00:00.000Z')
+})
