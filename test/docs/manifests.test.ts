@@ -96,19 +96,34 @@ function yamlFaults(text: string): readonly string[] {
 }
 
 async function policyFaults(text: string): Promise<readonly string[]> {
-  // What is deleted has to be there.
   const [, deleted] = /record: !policy (\S+)/.exec(text) ?? []
-  const before = deleted === undefined ? [] : [{ text: `- !policy ${deleted}` }]
   try {
-    const server = await startDevserver({
-      http: true,
-      policy: [...before, { text: deleted === undefined ? text : `- !policy ${deleted}` }],
-    })
+    // What is deleted has to be there; deleting is an update.
+    const policy = deleted === undefined ? text : `- !policy ${deleted}`
+    const server = await startDevserver({ http: true, policy, adminApiKey: ADMIN_KEY })
+    const status = deleted === undefined ? 201 : await updated(server.url, text)
     await server.close()
-    return []
+    return status === 201 ? [] : [`the update is answered with ${status}`]
   } catch (error) {
     return [error instanceof Error ? error.message : String(error)]
   }
+}
+
+const ADMIN_KEY = '3ahcddy39rcxzh3ggac4cwk3j2r8pqwdg33059y835ys2rh2kzs2a'
+
+async function updated(url: string, text: string): Promise<number> {
+  const login = await fetch(`${url}/authn/dev/admin/authenticate`, {
+    method: 'POST',
+    body: ADMIN_KEY,
+  })
+  const token = Buffer.from(await login.text()).toString('base64')
+  const headers = { authorization: `Token token="${token}"` }
+  const reply = await fetch(`${url}/policies/dev/policy/root`, {
+    method: 'PATCH',
+    headers,
+    body: text,
+  })
+  return reply.status
 }
 
 async function podFaults(text: string): Promise<readonly string[]> {

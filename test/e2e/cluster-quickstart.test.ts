@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { parse } from 'yaml'
 import { blocksOf } from '../support/pages.ts'
 import { eventually, scratch, startProgram, testbed, type Program } from './kubernetes.ts'
 
@@ -144,6 +145,40 @@ test('step 6 changes it in Conjur; and what other pages say of such a pod is so'
   await eventually('the new value', async () => (await typed(read)).includes('battery staple'))
   expect(await typed(inShop(doctor))).toContain('✓ login')
 })
+
+test('the Job, the template and the reload of their pages run there too', async () => {
+  await applied('docs/jobs.md')
+  await typed('kubectl -n shop create job report-now --from=cronjob/report')
+  await typed('kubectl -n shop wait job/report-now --for=condition=complete --timeout=90s')
+  await applied('docs/templates.md', 'templated')
+  await applied('docs/reload.md', 'told')
+  const [, ...blocks] = blocksOf('docs/templates.md')
+  const expected = (blocks.at(-1)?.text ?? '').replace(
+    String.raw`correct \"horse\"`,
+    'battery staple',
+  )
+  const inside = (pod: string, command: string): Promise<string> =>
+    typed(`kubectl -n shop exec ${pod} -c web -- ${command}`)
+
+  await eventually('the file of the template', async () =>
+    (await inside('templated', 'cat /conjur/secrets/app.conf')).includes('[db]'),
+  )
+  expect((await inside('templated', 'cat /conjur/secrets/app.conf')).trim()).toBe(expected)
+  await eventually('the touched file', async () =>
+    (await inside('told', 'ls /conjur/status')).includes('changed'),
+  )
+}, 180_000)
+
+/** Applies the first manifest of a page; a pod gets a name of its own, and stays. */
+async function applied(page: string, name?: string): Promise<void> {
+  const object = parse(blocksOf(page).find(({ language }) => language === 'yaml')?.text ?? '')
+  if (name !== undefined) {
+    object.metadata.name = name
+    object.spec.containers[0].command = ['sleep', '3600']
+  }
+  const file = scratch('manifest.json', JSON.stringify(object))
+  await typed(`kubectl -n shop apply -f ${file}`)
+}
 
 test('the clean-up leaves nothing of it', async () => {
   await typed(cleanUp)
