@@ -2,6 +2,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { crowd } from './crowd.ts'
 import { devserver } from './devserver.ts'
+import { fleet } from './fleet.ts'
 import { herdFollowers, herdHibernate, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
 import { hibernate, rest } from './rest.ts'
@@ -24,6 +25,7 @@ const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   hibernate,
   scale,
   traffic,
+  fleet,
   injector,
   devserver,
   'herd-restart': herdRestart,
