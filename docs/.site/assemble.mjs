@@ -57,7 +57,8 @@ function linked(text, path, page) {
       const link = relative(dirname(page), there)
       return `](${link.startsWith('.') ? link : `./${link}`}${anchor === undefined ? '' : `#${anchor}`})`
     }
-    return `](/${published(file)}){target="_self"}`
+    const link = `](/${published(file)})`
+    return isPicture(file) ? link : `${link}{target="_self"}`
   })
 }
 
@@ -65,10 +66,14 @@ function linked(text, path, page) {
 function published(file) {
   const from = join(root, file)
   if (!existsSync(from)) throw new Error(`a page links to ${file}, which is not there`)
-  const name = `files/${file.replace(/\/$/, '')}.txt`
+  const name = `files/${file.replace(/\/$/, '')}${isPicture(file) ? '' : '.txt'}`
   const to = join(src, 'public', name)
   mkdirSync(dirname(to), { recursive: true })
   if (statSync(from).isDirectory()) writeFileSync(to, `${readdirSync(from).toSorted().join('\n')}\n`)
   else cpSync(from, to)
   return name
+}
+
+function isPicture(file) {
+  return /\.(svg|png)$/.test(file)
 }

@@ -146,13 +146,15 @@ test('both themes are readable, by the system and by the switch', async () => {
   await page.close()
 })
 
-test('no page is wider than a phone', async () => {
+test('no page is wider than a phone, and none lacks a picture', async () => {
   const wide = []
   const page = await open('/', { width: 390, height: 844 })
   for (const name of pages) {
     await page.goto(`${base}/${name}`, { waitUntil: 'load' })
     const by = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)
     if (by > 0) wide.push(`${name}: by ${by}`)
+    const broken = await page.evaluate(() => [...document.images].filter((image) => image.naturalWidth === 0 && getComputedStyle(image).display !== 'none').map((image) => image.src))
+    wide.push(...broken.map((image) => `${name}: ${image}`))
     if (['index.html', 'settings.html', 'outages.html'].includes(name)) await picture(page, `phone-${name.replace('.html', '')}`)
   }
   await page.close()

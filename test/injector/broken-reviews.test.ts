@@ -80,9 +80,10 @@ test('whatever stands in a review, it is answered or malformed', async () => {
     fc.asyncProperty(changes, async (list) => {
       const changed = list.reduce<Loose>((root, [path, value]) => {
         const last = path.at(-1)
-        if (last === undefined) return value
+        // A copy, since a value that is changed later is also in other runs, and may come to hold itself.
+        if (last === undefined) return structuredClone(value)
         const parent = path.slice(0, -1).reduce<Loose>((here, key) => here?.[key], root)
-        if (typeof parent === 'object' && parent !== null) parent[last] = value
+        if (typeof parent === 'object' && parent !== null) parent[last] = structuredClone(value)
         return root
       }, structuredClone(whole))
       const sent: Loose = JSON.parse(JSON.stringify(changed) ?? 'null')
