@@ -1,0 +1,132 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import * as v from 'valibot'
+
+/** Makes docs/reliability.md of what `npm run test:soak` left in docs/reliability/results.json: no figure is typed by hand. */
+
+const numbers = v.record(v.string(), v.number())
+const results = v.record(
+  v.string(),
+  v.object({
+    tried: numbers,
+    lost: numbers,
+    seen: v.optional(v.record(v.string(), v.union([v.number(), v.string()]))),
+    seconds: v.number(),
+    machine: v.string(),
+    date: v.string(),
+  }),
+)
+
+/** What each suite does to the program, in the order of the promises, and where it stands. */
+const SUITES: readonly {
+  readonly name: string
+  readonly file: string
+  readonly what: string
+}[] = [
+  {
+    name: 'P1 kills',
+    file: 'p1-kills',
+    what: 'The built program is killed by SIGKILL at random points of its passes, most of them while the set is half-written, with three readers at full speed: of single files, of whole sets, of the directory.',
+  },
+  {
+    name: 'P1 system calls',
+    file: 'p1-faults',
+    what: 'By strace each system call of a pass on the volumes fails once with ENOSPC, EIO, EMFILE or EROFS, or is the last one.',
+  },
+  {
+    name: 'P1 volumes',
+    file: 'p1-volumes',
+    what: 'A real tmpfs that is too small, without a free inode, remounted read-only, unmounted during the passes; a status volume without room.',
+  },
+  {
+    name: 'P2 sidecar',
+    file: 'p2-leaks',
+    what: 'Every value, token, signature and header is looked for (as it is, in base64 at each offset, in hexadecimal, percent-encoded, backwards) in log, metrics, status, traces, argv, diagnostic reports and file names, through every fault. The hunter itself is proven by planting.',
+  },
+  {
+    name: 'P3 outages on a fake clock',
+    file: 'p3-clock',
+    what: 'Tokens of 30 s to 8 h and outages of every length at every moment, on the real engine over a fake clock.',
+  },
+  {
+    name: 'P3 clocks that jump',
+    file: 'p3-clock',
+    what: "The machine's clock is up to ten minutes wrong and jumps.",
+  },
+  {
+    name: 'P10 a week of rotations',
+    file: 'p10-week',
+    what: 'Values and platform tokens are rotated once a minute for a simulated week, with access tokens of 90 s.',
+  },
+  {
+    name: 'soak',
+    file: 'soak',
+    what: 'A sidecar that refreshes every second, with a rotation each second, a fault every seven, a new platform token every thirty, SIGHUP and scrapes in between.',
+  },
+]
+
+const found = v.parse(results, JSON.parse(readFileSync('docs/reliability/results.json', 'utf8')))
+
+writeFileSync('docs/reliability.md', page())
+
+function page(): string {
+  return `# Reliability
+
+For who decides whether to trust it: what was done to the program, how often, and what was lost. The figures come from runs of the
+built program; \`npm run test:soak\` repeats them all (about an hour and a half on two cores, root for strace and mounts) and writes
+them here. A short profile of each suite is part of \`npm test\`. How ten thousand agents behave together is in [scale.md](scale.md); who attacks
+what, and by which test it is held off, in [security.md](security.md).
+
+${SUITES.map((suite) => section(suite)).join('\n\n')}
+
+![Memory, handles and files over the hour](reliability/soak.svg)
+
+Memory finds its size in the first half hour and stays there; the plot shows all of it, the figures above begin at half time.
+
+## What is promised by other suites
+
+| promise | suites in \`npm test\` |
+|---|---|
+| P3 outages of a real process | \`test/journey/sidecar.test.ts\`, \`test/journey/followers.test.ts\`, \`test/journey/hibernate.test.ts\` |
+| P4 nothing good is removed | \`test/agent/cycle.test.ts\`, \`test/agent/one-server.test.ts\`, \`test/conjur/retrieve.test.ts\`, \`test/journey/connections.test.ts\` |
+| P5 exit codes and two lines | \`test/journey/bad-input.test.ts\`, \`test/conjur/refusal.test.ts\`, \`test/agent/verdict.test.ts\` |
+| P6 configuration reported whole | \`test/config/load.test.ts\`, \`test/injector/annotations.test.ts\`, \`test/injector/words.test.ts\` |
+| P7 ends within a second | \`test/journey/signals.test.ts\`, \`test/attack/network.test.ts\` |
+| P8 trust settings | \`test/attack/network.test.ts\`, \`test/injector/annotations.test.ts\` |
+| P9 no herd | \`test/agent/herd.test.ts\` |
+
+## Not proven
+
+- Power cuts: the volumes are memory, so there is nothing to order on a disk; a secrets directory on a disk is written by rename, not by fsync.
+- Two agents on one volume: a reader of a single name may see ENOENT for a moment; who opens \`..data\` once does not.
+- The wall clock of the machine is only played, by a fake clock; suspend and resume by SIGSTOP and SIGCONT alone.
+`
+}
+
+function section({ name, file, what }: (typeof SUITES)[number]): string {
+  const result = found[name]
+  const head = `## ${name}\n\n${what}`
+  if (result === undefined)
+    return `${head}\n\nNot run yet in the long profile: \`${commandOf(file)}\`.`
+  const { tried, lost, seen = {}, seconds, machine, date } = result
+  return `${head}
+
+| | |
+|---|--:|
+${rows('tried: ', tried)}
+${rows('**lost**: ', lost)}${Object.keys(seen).length === 0 ? '' : `\n${rows('', seen)}`}
+
+${date}, ${machine}, ${seconds} s: \`${commandOf(file)}\``
+}
+
+function rows(before: string, facts: Readonly<Record<string, number | string>>): string {
+  return Object.entries(facts)
+    .map(
+      ([what, value]) =>
+        `| ${before}${what} | ${typeof value === 'number' ? value.toLocaleString('en') : value} |`,
+    )
+    .join('\n')
+}
+
+function commandOf(file: string): string {
+  return `npm run test:soak -- test/attack/${file}.test.ts`
+}
