@@ -25,19 +25,31 @@ const run = mkdtempSync(join(tmpdir(), 'conjur-agent-cluster-'))
 const HOST = '10.98.0.1'
 const PORT = 18_900
 const ADMIN_KEY = '3ahcddy39rcxzh3ggac4cwk3j2r8pqwdg33059y835ys2rh2kzs2a'
-const archives = ['pause.tar', 'agent.tar'].map((name) => join(run, name))
+const archives = ['pause.tar', 'agent.tar', 'hibernate.tar', 'busybox.tar'].map((name) =>
+  join(run, name),
+)
+const WITH_SHELL = 'localhost/conjur-agent:test-hibernate'
 let cluster: Kubernetes
 let conjur: Program
 let ca = ''
 
 beforeAll(async () => {
-  const [pause = '', agent = ''] = archives
+  const [pause = '', agent = '', hibernate = '', busybox = ''] = archives
   await testbed('image.sh', ['base'], run)
   await testbed('image.sh', ['pause', pause], run)
   const certificates = 'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt'
   const built = ['.', 'localhost/conjur-agent:test', agent, '--build-arg', certificates]
   await testbed('image.sh', ['build', ...built], run)
-  await testbed('cluster.sh', ['up', pause, agent], run)
+  await testbed('image.sh', ['busybox', busybox], run)
+  const shell = [
+    '--target',
+    'hibernate',
+    '--build-arg',
+    'SHELL_IMAGE=docker.io/library/busybox:1.37',
+  ]
+  const slept = ['.', WITH_SHELL, hibernate, '--build-arg', certificates, ...shell]
+  await testbed('image.sh', ['build', ...slept], run)
+  await testbed('cluster.sh', ['up', pause, agent, hibernate], run)
   cluster = kubernetes(join(run, 'admin.kubeconfig'))
   conjur = await startConjur()
   await cluster.helm([
@@ -73,7 +85,7 @@ function values(changes: object = {}): object {
       loginTemplate: 'host/apps/{serviceAccount}',
     },
     image: { registry: 'localhost', repository: 'conjur-agent', tag: 'test', pullPolicy: 'Never' },
-    agent: { refreshInterval: '1s' },
+    agent: { refreshInterval: '1s', hibernateImage: WITH_SHELL },
     injector: { audit: { interval: '2s' } },
     ...changes,
   }
@@ -294,6 +306,49 @@ describe('an application that opts in', () => {
     await phase(`mode-${mode}`, 'Succeeded')
 
     expect(await logs(`mode-${mode}`)).toContain('"user":"shop"')
+  })
+
+  test('logs in once in mode both', async () => {
+    expect(await logs('mode-both', 'conjur-agent-init')).toContain('"LOGGED_IN"')
+    expect(await logs('mode-both', 'conjur-agent')).toContain('"TOKEN_TAKEN_OVER"')
+  })
+
+  test('may hibernate: a shell sleeps between passes, wakes by time and by signal, and ends in time', async () => {
+    const annotations = { idle: 'hibernate', 'secrets-refresh-interval': '20s' }
+    await cluster.apply(pod('asleep', { annotations }))
+    await phase('asleep', 'Running')
+    const file = 'require("fs").readFileSync("/conjur/secrets/db.json","utf8")'
+    const agent = (line: string): Promise<string> =>
+      cluster.kubectl([
+        'exec',
+        'asleep',
+        '-n',
+        'shop',
+        '-c',
+        'conjur-agent',
+        '--',
+        'sh',
+        '-c',
+        line,
+      ])
+    const names = 'for p in /proc/[0-9]*; do read -r n <$p/comm && echo $n; done'
+
+    await eventually('it sleeps', async () => {
+      const running = (await agent(names)).trim().split('\n').toSorted()
+      return running.includes('sleep') && !running.includes('node')
+    })
+    await setVariable('apps/password', 'by time')
+    await eventually('the new value', async () =>
+      (await inside('asleep', file)).includes('by time'),
+    )
+    await setVariable('apps/password', 'by signal')
+    await agent('kill -HUP 1')
+    await eventually('the newer', async () => (await inside('asleep', file)).includes('by signal'))
+    await setVariable('apps/password', 'first')
+    const startedAt = Date.now()
+    await cluster.kubectl('delete pod asleep -n shop --wait=true')
+
+    expect(Date.now() - startedAt).toBeLessThan(10_000)
   })
 
   test('may be a Job, and completes', async () => {

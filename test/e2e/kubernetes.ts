@@ -14,8 +14,8 @@ export type Loose = ReturnType<typeof JSON.parse>
 /** kubectl and helm against one API server. */
 export interface Kubernetes {
   readonly kubeconfig: string
-  /** Runs kubectl; rejects with what it says. */
-  kubectl(args: string, stdin?: string): Promise<string>
+  /** Runs kubectl, its words in one text or one by one; rejects with what it says. */
+  kubectl(args: string | readonly string[], stdin?: string): Promise<string>
   /** The objects of a command, as JSON. */
   get(args: string): Promise<Loose>
   /** Applies objects; resolves with what kubectl says, warnings included. */
@@ -31,8 +31,8 @@ export function kubernetes(kubeconfig: string): Kubernetes {
     const { stdout, stderr } = await child
     return stdout + stderr
   }
-  const kubectl = (args: string, stdin?: string): Promise<string> =>
-    run('kubectl', args.split(' ').filter(Boolean), stdin)
+  const kubectl = (args: string | readonly string[], stdin?: string): Promise<string> =>
+    run('kubectl', typeof args === 'string' ? args.split(' ').filter(Boolean) : args, stdin)
   return {
     kubeconfig,
     kubectl,
