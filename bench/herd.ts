@@ -115,7 +115,7 @@ export async function herdOutage(): Promise<readonly Row[]> {
     {
       name: 'per cent without a live token',
       points: fleet.tokenless
-        .filter(({ at }) => at >= 110 * MINUTE && at < 150 * MINUTE)
+        .filter(({ at }) => at >= 110 * MINUTE && at <= 150 * MINUTE)
         .map(({ at, count }) => [at / MINUTE - 110, (100 * count) / AGENTS] as const),
     },
   ])
@@ -158,6 +158,11 @@ export async function herdOutage(): Promise<readonly Row[]> {
       what: 'requests of one agent meanwhile',
       measured: round(mean(both(fleet).slice(from / 1000 + 120, until / 1000)) * (60 / AGENTS)),
       unit: '/min',
+    },
+    {
+      what: 'most logins asked for in a second meanwhile',
+      measured: Math.round(peak(logins.slice(from / 1000, until / 1000))),
+      unit: '/s',
     },
     {
       what: `wave of logins in hour ${HOURS}`,
@@ -282,7 +287,7 @@ function percentile(values: readonly number[], share: number): number {
 /** Means over a part of each minute, against minutes. */
 function everyMinute(counts: readonly number[], share: number): Curve['points'] {
   const length = Math.round(60 * share)
-  return windows(counts, length).map((sum, index) => [index * share, sum / length] as const)
+  return windows(counts, length).map((sum, index) => [(index + 1) * share, sum / length] as const)
 }
 
 function draw(name: string, title: string, curves: readonly Curve[]): void {
