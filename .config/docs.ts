@@ -59,7 +59,7 @@ The first is asked as long as it answers. The next one is asked where no connect
 Before another server is asked there is a pause of up to a second by chance. The agent then stays with the one that answers, and asks the first
 again after five to ten minutes, by chance too, so that a server that dies or comes back does not get everyone at once. Each switch is one log line,
 \`SERVER_SWITCHED\`. A refusal in a pass in which another server took over proves nothing: a value goes only when one and the same server refuses it.
-\`conjur-agent doctor\` tries every address.
+\`conjur-agent doctor\` tries every address. An agent that hibernates forgets which one answered: each waking begins with the first.
 
 ## More than one Conjur
 
