@@ -1,7 +1,7 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, onTestFinished, test } from 'vitest'
 import { parseArguments } from '../../src/cli/args.ts'
 import { commands, everywhere, type Command } from '../../src/cli/commands.ts'
 import { errorEntries } from '../../src/cli/error-entries.ts'
@@ -120,6 +120,7 @@ function scriptOf({ language, text }: Block): string {
 /** A directory with the files that the page gives a name, and the certificates that it does not. */
 function filesOf({ page }: Block): string {
   const directory = mkdtempSync(join(tmpdir(), 'conjur-agent-page-'))
+  onTestFinished(() => rmSync(directory, { recursive: true }))
   for (const [, name = '', text = ''] of pageText(page).matchAll(
     /^`([\w-]+\.ya?ml)`[^`]*?:?\n\n```yaml\n([\s\S]*?)^```$/gm,
   )) {

@@ -1,6 +1,5 @@
 import { stripTypeScriptTypes } from 'node:module'
-import { mkdtempSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { parse, parseAllDocuments } from 'yaml'
@@ -13,6 +12,7 @@ import { CHART, findHelm, render, SECRETS_CHART } from '../support/helm.ts'
 import { ENVIRONMENT, IMAGE } from '../injector/pods.ts'
 import { manifestFaults } from '../support/manifest-faults.ts'
 import { blocksOf, pagePaths, pageText, type Block } from '../support/pages.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 /*
  * Every block of YAML, JSON and TypeScript of every page is read by whoever reads it in earnest:
@@ -160,9 +160,10 @@ function agentsOf(pod: {
 }
 
 async function injectorFaults(text: string): Promise<readonly string[]> {
-  const file = join(mkdtempSync(join(tmpdir(), 'conjur-agent-page-')), 'injector.yaml')
+  await using directory = await temporaryDirectory()
+  const file = join(directory.path, 'injector.yaml')
   writeFileSync(file, text)
-  return loadSettings({
+  return await loadSettings({
     command: 'injector',
     flags: { image: IMAGE, config: file },
     positionals: [],
@@ -184,13 +185,14 @@ async function configFaults(text: string): Promise<readonly string[]> {
 /** Values of the chart that the page is about. */
 async function valuesFaults(text: string, { page }: Block): Promise<readonly string[]> {
   if (helm === undefined) return []
-  const file = join(mkdtempSync(join(tmpdir(), 'conjur-agent-page-')), 'values.yaml')
+  await using directory = await temporaryDirectory()
+  const file = join(directory.path, 'values.yaml')
   writeFileSync(file, text)
   const chart =
     /conjur-agent-secrets/.test(pageText(page)) && /namespaces|mode: (job|standalone)/.test(text)
       ? SECRETS_CHART
       : CHART
-  return render(helm, { chart, files: [file] }).then(
+  return await render(helm, { chart, files: [file] }).then(
     () => [],
     (error: unknown) => [error instanceof Error ? error.message : String(error)],
   )

@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process'
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import { temporaryDirectory } from './temporary-directory.ts'
 
 const run = promisify(execFile)
 
@@ -33,42 +33,49 @@ command_not_found_handle() {
     if [ $# = 1 ]; then printf %s "$text"; else for each in "\${@:2}"; do [ -f "$each" ] && printf '%s\\n' "$(<"$each")"; done; fi
   fi
   {
-    printf 'argv\\0'; printf '%s\\0' "$@"
-    printf 'stdin\\0%s\\0' "$text"
-    for each in $(compgen -e); do printf 'env\\0%s\\0%s\\0' "$each" "\${!each}"; done
-    printf 'end\\0'
+    printf '\\036argv\\0'; printf '%s\\0' "$@"
+    printf '\\036stdin\\0%s\\0' "$text"
+    for each in $(compgen -e); do printf '\\036env\\0%s\\0%s\\0' "$each" "\${!each}"; done
+    printf '\\036end\\0'
   } >>"$RECORD"
   return 0
 }
 `
 
-/** Runs a script in which every program is only written down. Rejects with what bash finds wrong with it. */
-export async function recordShell(script: string, directory = scratch()): Promise<Recorded> {
-  const record = join(scratch(), 'record')
-  writeFileSync(record, '')
-  const file = join(scratch(), 'script')
-  const names = `${record}.names`
-  writeFileSync(
-    file,
+/**
+ * Runs a script in which every program is only written down, in a directory that has what it reads.
+ * Rejects with what bash finds wrong with it.
+ */
+export async function recordShell(script: string, directory?: string): Promise<Recorded> {
+  await using scratch = await temporaryDirectory()
+  const [record, file, names] = ['record', 'script', 'names'].map((name) =>
+    join(scratch.path, name),
+  )
+  await writeFile(record ?? '', '')
+  await writeFile(
+    file ?? '',
     `${PROLOGUE}\n${script}\n{ for each in \${!CONJUR_*} \${!MY_POD_*} \${!JWT_*} \${!NAMESPACE_*} \${!CONTAINER_*}; do printf '%s\\0%s\\0' "$each" "\${!each}"; done; } >'${names}'\n`,
   )
-  await run('/bin/bash', ['-n', file])
-  await run('/bin/bash', [file], {
-    cwd: directory,
+  await run('/bin/bash', ['-n', file ?? ''])
+  await run('/bin/bash', [file ?? ''], {
+    cwd: directory ?? scratch.path,
     env: { PATH: '/nowhere', RECORD: record },
     timeout: 20_000,
   }).catch((error: unknown) => {
     // A command that a test such as `[ -s x ]` let fail is no fault of the page.
     if (!(error instanceof Error && 'code' in error && typeof error.code === 'number')) throw error
   })
-  return { started: readRecord(record), variables: pairsOf(readFileSync(names, 'utf8')) }
+  return {
+    started: readRecord(await readFile(record ?? '', 'utf8')),
+    variables: pairsOf(await readFile(names ?? '', 'utf8')),
+  }
 }
 
-function readRecord(file: string): readonly Started[] {
+function readRecord(text: string): readonly Started[] {
   const started: Started[] = []
-  for (const entry of readFileSync(file, 'utf8').split('end\0')) {
-    const [before = '', ...environment] = entry.split('env\0')
-    const [argv = '', stdin = ''] = before.replace(/^argv\0/, '').split('stdin\0')
+  for (const entry of text.split('\x1Eend\0')) {
+    const [before = '', ...environment] = entry.split('\x1Eenv\0')
+    const [argv = '', stdin = ''] = before.replace(/^\x1Eargv\0/, '').split('\x1Estdin\0')
     if (argv === '') continue
     started.push({
       argv: argv.split('\0').slice(0, -1),
@@ -86,8 +93,4 @@ function pairsOf(text: string): Record<string, string> {
     pairs[words[index] ?? ''] = words[index + 1] ?? ''
   }
   return pairs
-}
-
-function scratch(): string {
-  return mkdtempSync(join(tmpdir(), 'conjur-agent-shell-'))
 }
