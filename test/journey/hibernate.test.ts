@@ -398,3 +398,28 @@ test.skipIf(!canIsolate)(
     expect(statSync(bench.tokenFile).uid).toBe(UID)
   },
 )
+
+test.skipIf(!canIsolate)(
+  'P6 without a shell it refuses at its start, before anything is sent, and says what to do',
+  async () => {
+    const hidden = 'mount --bind /dev/null "$(readlink -f /bin/sh)" && exec "$@"'
+    const agent = startAgent(
+      ['sidecar'],
+      { ...bench.environment, CONJUR_IDLE: 'hibernate' },
+      { under: ['unshare', '--mount', 'sh', '-c', hidden, 'sh'] },
+    )
+
+    expect((await agent.ended).code).toBe(3)
+    expect(agent.stderr()).toContain(
+      'CONJUR_IDLE  hibernate needs a shell, and there is no /bin/sh: use the image whose tag ends in -hibernate, or write stay\n',
+    )
+    expect(bench.conjur.requests.size).toBe(0)
+  },
+)
+
+test('exec stays with its program, and says that the setting has no effect', async () => {
+  const agent = bench.start(['exec', '--once', '--', 'true'], { CONJUR_IDLE: 'hibernate' })
+
+  expect((await agent.ended).code).toBe(0)
+  expect(agent.stderr()).toContain('exec stays with its program')
+})
