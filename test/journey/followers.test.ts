@@ -105,6 +105,27 @@ test('P4 a refusal is an answer: no other server is asked', async () => {
   expect(switches(agent)).toEqual([])
 })
 
+test('P4 a value that the server which takes over does not have is kept at its first word, and goes at its second', async () => {
+  first.conjur.setValue('apps/unset', 'only here')
+  const agent = first.start(['sidecar'], {
+    ...all(),
+    CONJUR_SECRETS__DB: '- user: apps/db-user\n- key: apps/unset',
+    CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
+  })
+  await agent.line(({ code }) => code === 'PUBLISHED')
+  const files = (): unknown => JSON.parse(readFileSync(join(first.secrets, 'db.json'), 'utf8'))
+
+  first.conjur.faults.add({ kind: 'outage' })
+  agent.kill('SIGHUP')
+  await agent.line(({ msg }) => msg.startsWith('db.json is kept as it was'))
+  expect(files()).toEqual({ user: 'second', key: 'only here' })
+  agent.kill('SIGHUP')
+
+  await vi.waitFor(() => expect(files()).toEqual({ user: 'second' }), { timeout: 20_000 })
+  agent.kill('SIGTERM')
+  expect((await agent.ended).code).toBe(0)
+})
+
 test('logins and reads may each have their list, and go on when the first of each is away', async () => {
   first.conjur.faults.add({ kind: 'outage' })
   const { CONJUR_APPLIANCE_URL: reads = '', ...rest } = all()
