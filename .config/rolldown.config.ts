@@ -7,17 +7,21 @@ import { trimKubernetesClient } from './kubernetes-client.ts'
 /** Modules that packages load and that never run here. */
 const UNUSED: readonly { readonly from: RegExp; readonly wanted: RegExp }[] = [
   // Lines are written by us, not by pino's worker threads, which cost milliseconds to get ready.
-  { from: /\/pino\//, wanted: /^\.\/(lib\/)?transport$|^sonic-boom$|^worker_threads$/ },
+  {
+    from: /\/pino\//,
+    wanted: /^\.\/(lib\/)?transport$|^sonic-boom$|^(node:)?(worker_threads|diagnostics_channel)$/,
+  },
   // SOCKS proxies of a kubeconfig, and its plugins for clouds that Kubernetes itself dropped in 1.26.
   { from: /\/client-node\//, wanted: /^socks(-proxy-agent)?$|^jsonpath-plus$/ },
   // An experimental parser, and the usual one for processors without SIMD: x64 and arm64 have it.
   { from: /\/undici\//, wanted: /\/milo\/(no-)?simd\.js$|\/llhttp-wasm\.js$/ },
 ]
 
-/** A class that cannot be made, with the names under which others ask for it; of threads, that this is the main one. */
+/** A class that cannot be made, with the names under which others ask for it; of threads, that this is the main one; of traces, that nobody listens. */
 const LEFT_OUT = `
 module.exports = class { constructor() { throw new Error('this is left out of conjur-agent') } }
 module.exports.isMainThread = true
+module.exports.tracingChannel = () => ({ hasSubscribers: false })
 module.exports.JSONPath = module.exports.SocksClient = module.exports.SocksProxyAgent = module.exports
 `
 

@@ -226,6 +226,8 @@ async function untilChanged(
   }
   process.on('SIGHUP', onHangUp)
   await observer.listen(() => wake.ring())
+  let small: (() => void) | undefined
+  void import('./small.ts').then(({ staySmall }) => (small = staySmall()))
   const work = (until: AbortSignal): Promise<void> =>
     loop(
       assembly.stages,
@@ -233,6 +235,7 @@ async function untilChanged(
         ...loopOptions,
         onPass: (report, facts) => {
           observer.passed(report, facts)
+          small?.()
           assembly.reloader.published(report.published, either)
         },
         wake,

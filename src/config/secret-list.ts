@@ -53,8 +53,10 @@ export async function parseSecretList(source: unknown): Promise<SecretList> {
   if (fetchAll !== undefined && entries.length > 0) {
     problems.push('holds "*" beside other entries; "*" already means all of them')
   }
-  const aliases = entries.map(({ alias }) => alias)
-  for (const twice of new Set(aliases.filter((alias, index) => aliases.indexOf(alias) < index))) {
+  const seen = new Set<string>()
+  const again = new Set<string>()
+  for (const { alias } of entries) (seen.has(alias) ? again : seen).add(alias)
+  for (const twice of again) {
     problems.push(`has the alias ${twice} twice; write another one before one of the paths`)
   }
   return { entries, problems, warnings, ...(fetchAll === undefined ? {} : { fetchAll }) }

@@ -64,7 +64,6 @@ test('the way to the first secret loads of Node what it needs: no promises of fi
   expect(builtins('agent.js')).toEqual([
     'buffer',
     'crypto',
-    'diagnostics_channel',
     'events',
     'fs',
     'http',
