@@ -70,7 +70,7 @@ async function superviseChild(invocation: Invocation): Promise<number> {
   const loaded = await load(invocation)
   const log = loggerOf(loaded.config)
   if (loaded.config.idle === 'hibernate') {
-    log.warn({ code: 'CONFIG_NOTE' }, 'exec stays with its program: idle hibernate has no effect')
+    log.info({ code: 'CONFIG_NOTE' }, 'exec stays with its program: idle hibernate has no effect')
   }
   const { execute, PASSED_ON } = await import('./exec.ts')
   const onSignal = (handler: (name: NodeJS.Signals) => void): void => {
