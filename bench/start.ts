@@ -1,17 +1,23 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openPlace, type Layout, type Place } from './place.ts'
 import { median, type Row } from './runner.ts'
 
 const MAIN = join(import.meta.dirname, '../dist/main.js')
+/** Made by `npm run build:executable`; measured where it is there. */
+const EXECUTABLE = join(import.meta.dirname, '../dist/conjur-agent')
 const NODE = process.execPath
 
-/** Most that exec → ready may take under Node, as a multiple of `node -e 0`. */
+/** Most that exec → ready may take, as a multiple of `node -e 0`. */
 const BUDGETS: Readonly<Record<string, number>> = {
-  '1 one file': 2.4,
-  '1000 one file': 2.6,
-  '1000 many files': 3,
+  'agent 1 one file': 2.4,
+  'agent 1000 one file': 2.6,
+  'agent 1000 many files': 3,
+  'executable 1 one file': 1,
+  'executable 1000 one file': 1.3,
+  'executable 1000 many files': 2.2,
 }
 
 /** exec → every value on the volume, beside `node -e 0`, a bare script of the same job, and any command given. */
@@ -45,6 +51,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
     nothing: [NODE, '-e', '0'],
     bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
     agent: [NODE, MAIN, 'init'],
+    ...(existsSync(EXECUTABLE) ? { executable: [EXECUTABLE, 'init'] } : {}),
     ...(compared === undefined ? {} : { compared: ['sh', '-c', `exec ${compared}`] }),
   }
   const times = new Map<string, number[]>(Object.keys(commands).map((name) => [name, []]))
@@ -62,7 +69,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
     .flatMap((name): Row[] => {
       const took = times.get(name) ?? []
       const ratios = took.map((ms, round) => ms / (nothing[round] ?? Number.NaN))
-      const budget = name === 'agent' ? BUDGETS[`${place.count} ${layout}`] : undefined
+      const budget = BUDGETS[`${name} ${place.count} ${layout}`]
       const ms = `${median(took).toFixed(0)} ms, ${spread(took)}`
       return [
         {

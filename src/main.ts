@@ -4,6 +4,7 @@ import type { CommandName } from './cli/commands.ts'
 import { report } from './cli/report.ts'
 import { exitCode } from './core/exit-code.ts'
 import type { Invocation } from './core/invocation.ts'
+import { runtimeOf } from './core/runtime.ts'
 
 /**
  * The front door: one command line → one wing, loaded only when it is asked for → one exit code.
@@ -75,6 +76,8 @@ process.stderr.on('error', () => undefined)
 process.on('SIGUSR1', () => undefined)
 process.report.excludeEnv = true
 
+const runtime = runtimeOf(process)
+
 // Not awaited: the build makes CommonJS of this, which Node loads in half the time.
 main().then(leave, fail)
 
@@ -98,10 +101,7 @@ function hideFromDumps(): void {
  * server or a file, and `exit` waits for the thread. The process then becomes one that only ends.
  */
 function leave(code: number): never {
-  const { execPath, exitCode: cutShort } = process
-  // A self-contained executable is no Node that takes `-e`; there argv[1] is the program itself.
-  if (cutShort !== undefined && process.argv[1] !== execPath) {
-    process.execve?.(execPath, [execPath, '-e', `process.exit(${code})`], {})
-  }
+  const ending = process.exitCode === undefined ? undefined : runtime.ending(code)
+  if (ending !== undefined) process.execve?.(ending[0], ending, {})
   process.exit(code)
 }

@@ -1,4 +1,5 @@
 import { createMetrics, type Metrics } from '../telemetry/metrics.ts'
+import { runtimeOf } from '../core/runtime.ts'
 import type { Report } from './cycle.ts'
 
 /** The agent's metrics, fed by passes and requests. */
@@ -27,7 +28,7 @@ export function createMeasures(info: { version: string; mode: string }): Measure
   const metrics: Metrics = createMetrics()
   metrics
     .gauge({ name: 'conjur_agent_build_info', help: 'Always 1; what runs.' })
-    .set(1, { version: info.version, engine: `node-${process.versions.node}`, mode: info.mode })
+    .set(1, { version: info.version, engine: runtimeOf(process).name, mode: info.mode })
   const series = RESULTS.map((result) => ({ result }))
   const refreshes = metrics.counter({
     name: 'conjur_agent_refresh_total',

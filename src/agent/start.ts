@@ -4,6 +4,7 @@ import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
 import { AgentError, ConfigError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
+import { runtimeOf } from '../core/runtime.ts'
 import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { systemClock } from './clock.ts'
@@ -188,11 +189,10 @@ async function sleepOver(error: ConfigError, waking: Waking): Promise<number> {
 
 /** The command line by which this very program is started again. */
 function ownCommand(): readonly string[] {
-  const { argv, execArgv, execPath } = process
-  const [, program = '', ...args] = argv
-  // A self-contained executable is started by itself, and names no file of JavaScript.
-  const isOne = program === execPath || !existsSync(program)
-  return [execPath, ...execArgv, ...(isOne ? [] : [program]), ...args]
+  const { program, isExecutable } = runtimeOf(process)
+  const [engine, ...script] = program
+  const flags = isExecutable ? [] : process.execArgv
+  return [engine, ...flags, ...script, ...process.argv.slice(2)]
 }
 
 /** Runs passes with one configuration; yields the next one when it has changed, undefined at the end. */

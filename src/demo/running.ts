@@ -2,11 +2,8 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 
-/** How this very program is started: the engine and its script. */
-export interface Program {
-  readonly engine: string
-  readonly script: string
-}
+/** The words that start this very program; a command line follows them. */
+export type Program = readonly [string, ...string[]]
 
 /** A process that the demo started. */
 export interface Running {
@@ -34,10 +31,10 @@ const PATIENCE_MS = 3000
 
 /** Starts this program again as another process. */
 export function startProgram(
-  { engine, script }: Program,
+  [file, ...words]: Program,
   { name, argv, environment }: Start,
 ): Running {
-  const child = spawn(engine, [script, ...argv], {
+  const child = spawn(file, [...words, ...argv], {
     env: environment,
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -2,6 +2,7 @@ import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
+import { runtimeOf } from '../core/runtime.ts'
 import { terminalFor } from '../core/terminal.ts'
 import { simulateAzure } from './azure.ts'
 import { playManagedIdentity, playWorkloadIdentity } from './azure-scenes.ts'
@@ -95,7 +96,7 @@ async function setUp(screen: Screen, surroundings: Surroundings): Promise<Stage>
   await writeFile(policyFile, POLICY)
   await writeFile(variables, valuesFile(values, { kubernetes, azure }), { mode: 0o600 })
   const common = {
-    program: { engine: process.execPath, script: process.argv[1] ?? '' },
+    program: runtimeOf(process).program,
     // What the devserver keeps for itself goes into the same directory.
     environment: { PATH: environment['PATH'] ?? '', TMPDIR: directory },
     started: (running: Running) => void started.push(running),

@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { UsageError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
+import { runtimeOf } from '../core/runtime.ts'
 import { briefly, connect } from '../kubernetes/cluster.ts'
 import { eventPort } from '../kubernetes/events.ts'
 import { podLister } from '../kubernetes/pods.ts'
@@ -36,6 +37,11 @@ async function print(invocation: Invocation): Promise<number> {
 }
 
 async function keepServing(invocation: Invocation): Promise<number> {
+  if (runtimeOf(process).isExecutable) {
+    throw new UsageError('USAGE', 'the injector does not run as a self-contained executable', {
+      hint: 'run it from the image, under Node: there a new serving certificate needs no restart',
+    })
+  }
   const line = readCommandLine(invocation)
   const settings = await loadSettings(invocation)
   const log = createLogger({

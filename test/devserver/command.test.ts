@@ -6,10 +6,9 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, test } from 'vitest'
 import { commands } from '../../src/cli/commands.ts'
+import { sourceProgram } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { ask, tokenFor } from './client.ts'
-
-const main = new URL('../../src/main.ts', import.meta.url).pathname
 
 interface Ready {
   readonly url: string
@@ -21,7 +20,8 @@ interface Ready {
 
 /** Starts the command and waits for its one line. */
 async function started(...flags: string[]) {
-  const child = spawn(process.execPath, [main, 'devserver', ...flags], {
+  const [program, ...words] = sourceProgram(['devserver', ...flags])
+  const child = spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const errors: string[] = []
@@ -50,7 +50,8 @@ async function started(...flags: string[]) {
 async function ended(
   ...flags: string[]
 ): Promise<{ code: unknown; stdout: string; stderr: string }> {
-  const child = spawn(process.execPath, [main, 'devserver', ...flags], {
+  const [program, ...words] = sourceProgram(['devserver', ...flags])
+  const child = spawn(program, words, {
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const said = { stdout: '', stderr: '' }
@@ -127,7 +128,8 @@ describe('conjur-agent devserver', () => {
   test('told to stop while it still starts, it ends with 0 and leaves nothing behind (P7)', async () => {
     await using directory = await temporaryDirectory()
     const watcher = watch(directory.path)
-    const child = spawn(process.execPath, [main, 'devserver'], {
+    const [program, ...words] = sourceProgram(['devserver'])
+    const child = spawn(program, words, {
       stdio: 'ignore',
       env: { ...process.env, TMPDIR: directory.path },
     })

@@ -5,10 +5,10 @@ import { createServer } from 'node:net'
 import { describe, expect, test } from 'vitest'
 import { faultKinds } from '../../src/devserver/faults.ts'
 import { startDevserver } from '../../src/devserver/server.ts'
+import { sourceProgram } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const page = readFileSync(new URL('../../docs/devserver.md', import.meta.url), 'utf8')
-const main = new URL('../../src/main.ts', import.meta.url).pathname
 
 /** The fenced blocks of a language, in order. */
 function blocks(language: string): string[] {
@@ -31,13 +31,12 @@ describe('docs/devserver.md', () => {
     await using directory = await temporaryDirectory()
     const port = await freePort()
     const commands = blocks('sh').join('\n').replaceAll('8443', `${port}`)
-    const script = `set -m\nconjur-agent() { exec "$NODE" "$MAIN" "$@"; }\n${commands}`
+    const script = `set -m\nconjur-agent() { exec $PROGRAM "$@"; }\n${commands}`
     const shell = spawn('bash', ['-c', script], {
       cwd: directory.path,
       env: {
         PATH: `${process.execPath.replace(/\/[^/]+$/, '')}:${process.env['PATH']}`,
-        NODE: process.execPath,
-        MAIN: main,
+        PROGRAM: sourceProgram([]).join(' '),
       },
     })
     const said = { stdout: '', stderr: '' }

@@ -9,6 +9,7 @@ import {
 } from '../../src/devserver/server.ts'
 import { createSender } from '../../src/net/send.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
+import { sourceProgram } from '../support/program.ts'
 import {
   discoveryPaths,
   serviceAccountClaims,
@@ -187,9 +188,10 @@ export function runProgram(
   onStart: (pid: number) => void = () => undefined,
 ): Promise<Run> {
   return new Promise((resolve) => {
+    const [file, ...words] = sourceProgram(args)
     const child = execFile(
-      process.execPath,
-      [join(import.meta.dirname, '../../src/main.ts'), ...args],
+      file,
+      words,
       { env: { ...environment, NODE_NO_WARNINGS: '1' } },
       (error, out, err) => {
         resolve({ code: error === null ? 0 : Number(error.code ?? -1), out, err })

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { builtProgram } from '../support/program.ts'
 
 const execute = promisify(execFile)
 
@@ -72,7 +73,8 @@ export interface Program {
 
 /** Starts the built program. */
 export function startProgram(args: readonly string[], env: Record<string, string>): Program {
-  const child = spawn(process.execPath, ['dist/main.js', ...args], {
+  const [file, ...words] = builtProgram(args)
+  const child = spawn(file, words, {
     env: { PATH: process.env['PATH'] ?? '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -4,8 +4,9 @@ import { rename, writeFile } from 'node:fs/promises'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
-import { expect, test } from 'vitest'
+import { expect, test as always } from 'vitest'
 import { testCa, type Issued } from '../support/certificate.ts'
+import { EXECUTABLE, sourceProgram } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { creating, ENVIRONMENT, IMAGE, pod, type Loose } from './pods.ts'
 
@@ -13,20 +14,19 @@ import { creating, ENVIRONMENT, IMAGE, pod, type Loose } from './pods.ts'
 async function startInjector(directory: string, pair: Issued, more: readonly string[] = []) {
   const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
   await Promise.all([writeFile(cert, pair.cert), writeFile(key, pair.key)])
-  const child = spawn(
-    process.execPath,
-    [
-      'src/main.ts',
-      'injector',
-      '--listen=127.0.0.1:0',
-      '--status-listen=127.0.0.1:0',
-      `--tls-cert=${cert}`,
-      `--tls-key=${key}`,
-      `--image=${IMAGE}`,
-      ...more,
-    ],
-    { env: { PATH: process.env['PATH'], ...ENVIRONMENT }, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+  const [file, ...words] = sourceProgram([
+    'injector',
+    '--listen=127.0.0.1:0',
+    '--status-listen=127.0.0.1:0',
+    `--tls-cert=${cert}`,
+    `--tls-key=${key}`,
+    `--image=${IMAGE}`,
+    ...more,
+  ])
+  const child = spawn(file, words, {
+    env: { PATH: process.env['PATH'], ...ENVIRONMENT },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let log = ''
   const lines = new EventTarget()
   for (const stream of [child.stdout, child.stderr]) {
@@ -85,6 +85,18 @@ async function servedBy(port: number, ca: string): Promise<boolean> {
   socket.destroy()
   return socket.authorized
 }
+
+// The injector runs under Node alone (docs/decisions/executable.md).
+const test = always.skipIf(EXECUTABLE !== undefined)
+
+always.runIf(EXECUTABLE !== undefined)('an executable refuses to be an injector', async () => {
+  await using directory = await temporaryDirectory()
+  const ca = await testCa()
+
+  await expect(startInjector(directory.path, await ca.issue())).rejects.toThrow(
+    'the injector does not run as a self-contained executable\nhint: run it from the image',
+  )
+})
 
 test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a second', async () => {
   await using directory = await temporaryDirectory()

@@ -3,8 +3,7 @@ import { once } from 'node:events'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js')
+import { builtProgram } from '../support/program.ts'
 
 /** Where the demo makes its directory: nothing may be left of it. */
 let runtime = ''
@@ -29,7 +28,8 @@ interface Demo {
 }
 
 function startDemo(...flags: readonly string[]): Demo {
-  const child = spawn(process.execPath, [MAIN, 'demo', ...flags], {
+  const [file, ...words] = builtProgram(['demo', ...flags])
+  const child = spawn(file, words, {
     env: { PATH: process.env['PATH'] ?? '', XDG_RUNTIME_DIR: runtime },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -3,16 +3,15 @@ import { once } from 'node:events'
 import { chmodSync, existsSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
+import { PROGRAM_FILE } from '../support/program.ts'
 import { temporaryVolume } from '../support/temporary-volume.ts'
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js')
 
 /** A script whose first line names the program, as they stand in the image. */
 function script(command: string): string {
   const directory = temporaryVolume()
   const program = join(directory, 'conjur-agent')
-  chmodSync(MAIN, 0o755)
-  symlinkSync(MAIN, program)
+  chmodSync(PROGRAM_FILE, 0o755)
+  symlinkSync(PROGRAM_FILE, program)
   const path = join(directory, `conjur-${command}.sh`)
   writeFileSync(path, `#!${program} ${command}\n`, { mode: 0o755 })
   return path

@@ -1,8 +1,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
-
-const MAIN = join(import.meta.dirname, '../../dist/main.js')
+import { builtProgram } from './program.ts'
 
 export interface LogLine {
   readonly level: string
@@ -25,19 +23,19 @@ export interface AgentProcess {
 }
 
 export interface StartOptions {
-  /** Node's own flags. */
+  /** Node's own flags; an executable takes none. */
   readonly node?: readonly string[]
   /** A command that runs what follows it in its own place, such as `nice -n 5`. */
   readonly under?: readonly string[]
 }
 
-/** Starts `node dist/main.js …` with this environment and nothing else of ours. */
+/** Starts the built program with this environment and nothing else of ours. */
 export function startAgent(
   argv: readonly string[],
   environment: Readonly<Record<string, string>>,
   { node = [], under = [] }: StartOptions = {},
 ): AgentProcess {
-  const [program = '', ...args] = [...under, process.execPath, ...node, MAIN, ...argv]
+  const [program = '', ...args] = [...under, ...builtProgram(argv, node)]
   const child: ChildProcess = spawn(program, args, {
     env: { PATH: process.env['PATH'] ?? '', ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
