@@ -1,4 +1,5 @@
 import { AgentError, UsageError } from '../core/errors.ts'
+import { printable } from '../core/printable.ts'
 
 /** Every exit code the program gives, in words; the docs and `help exit-codes` come from here. */
 export const exitCodes: readonly (readonly [code: string, meaning: string])[] = [
@@ -17,8 +18,10 @@ export const exitCodes: readonly (readonly [code: string, meaning: string])[] = 
 /** An error as people see it: `CODE: message`, its lines under a left rule, `hint: …`. */
 export function report(error: unknown): string {
   if (error instanceof AgentError) {
-    const head = error instanceof UsageError ? error.message : `${error.code}: ${error.message}`
-    return [head, ...error.lines.map((line) => `│ ${line}`), `hint: ${error.hint}`, ''].join('\n')
+    const message = printable(error.message)
+    const head = error instanceof UsageError ? message : `${error.code}: ${message}`
+    const lines = error.lines.map((line) => `│ ${printable(line)}`)
+    return [head, ...lines, `hint: ${printable(error.hint)}`, ''].join('\n')
   }
   const name = error instanceof Error ? error.name : typeof error
   return `INTERNAL: this is a defect of conjur-agent (${name})\nhint: run again with --log-level debug and report what it prints\n`

@@ -50,6 +50,7 @@ export async function readGroups(
   const problems: Problem[] = []
   const notes: Note[] = []
   const read: SecretGroup[] = []
+  const taken = takenPaths()
   for (const [name, fields] of [...groups].toSorted(([a], [b]) => (a < b ? -1 : 1))) {
     const group = await readGroup(name, fields, templates)
     problems.push(...group.problems)
@@ -57,9 +58,9 @@ export async function readGroups(
     if (group.group === undefined) continue
     read.push(group.group)
     const [source] = fields.get('path') ?? fields.get('secrets') ?? []
-    for (const taken of clashes(group.group, read.slice(0, -1))) {
+    for (const clash of taken.add(group.group)) {
       if (source !== undefined) {
-        problems.push(problemOf(source, `writes ${taken.path}, as group ${taken.group} does`))
+        problems.push(problemOf(source, `writes ${clash.path}, as group ${clash.group} does`))
       }
     }
   }
@@ -245,31 +246,55 @@ function readPath(group: string, { fields, format, template, problems }: PathCon
   return clean
 }
 
+/** Linux takes no path of more bytes than 4,096; some are left for the directory before it. */
+const LONGEST_PATH = 3072
+
 function escapes(path: string): string | undefined {
   if (path.startsWith('/')) return 'is absolute'
+  if (Buffer.byteLength(path) > LONGEST_PATH) return `is longer than ${LONGEST_PATH} bytes`
   const segments = path.split('/')
   if (segments.some((segment) => segment.startsWith('..'))) return 'has a part that begins with ..'
   if (segments.includes('.')) return 'has a part that is a single dot'
-  if (/\p{Cc}/u.test(path)) return 'holds a control character'
+  // Directions of writing too: with them a path reads as another one.
+  if (/[\p{Cc}\p{Bidi_Control}]/u.test(path)) return 'holds a control character'
   if (segments.some((segment) => Buffer.byteLength(segment) > 255))
     return 'has a part longer than 255 bytes'
   return undefined
 }
 
-/** The files of `group` that one of `others` writes too, or that need a directory where the other has a file. */
-function clashes(
-  group: SecretGroup,
-  others: readonly SecretGroup[],
-): readonly { path: string; group: string }[] {
-  return filesOf(group).flatMap((path) =>
-    others
-      .filter((other) =>
-        filesOf(other).some(
-          (taken) => taken === path || taken.startsWith(`${path}/`) || path.startsWith(`${taken}/`),
-        ),
-      )
-      .map((other) => ({ path, group: other.name })),
-  )
+/** The files of the groups so far, and the directories above them: each group is looked up in it, then added to it. */
+function takenPaths(): {
+  add(group: SecretGroup): readonly { readonly path: string; readonly group: string }[]
+} {
+  const files = new Map<string, Set<string>>()
+  const directories = new Map<string, Set<string>>()
+  return {
+    add(group) {
+      const paths = filesOf(group)
+        .filter((path) => path.length <= LONGEST_PATH)
+        .map((path) => ({ path, above: above(path) }))
+      const clashes = paths.flatMap(({ path, above }) => {
+        const owners = [path, ...above].flatMap((place) => [...(files.get(place) ?? [])])
+        const all = new Set([...owners, ...(directories.get(path) ?? [])])
+        return [...all].toSorted().map((owner) => ({ path, group: owner }))
+      })
+      for (const { path, above } of paths) {
+        addTo(files, path, group.name)
+        for (const directory of above) addTo(directories, directory, group.name)
+      }
+      return clashes
+    },
+  }
+}
+
+function addTo(owners: Map<string, Set<string>>, path: string, group: string): void {
+  owners.set(path, (owners.get(path) ?? new Set()).add(group))
+}
+
+/** The directories above a relative path: `a/b/c` has `a/b` and `a`. */
+function above(path: string): readonly string[] {
+  const at = path.lastIndexOf('/')
+  return at === -1 ? [] : [path.slice(0, at), ...above(path.slice(0, at))]
 }
 
 /** The files that a group's list makes, relative to the secrets directory. */

@@ -53,13 +53,17 @@ export async function parseSecretList(source: unknown): Promise<SecretList> {
   if (fetchAll !== undefined && entries.length > 0) {
     problems.push('holds "*" beside other entries; "*" already means all of them')
   }
-  const seen = new Set<string>()
-  const again = new Set<string>()
-  for (const { alias } of entries) (seen.has(alias) ? again : seen).add(alias)
-  for (const twice of again) {
+  for (const twice of repeated(entries.map(({ alias }) => alias))) {
     problems.push(`has the alias ${twice} twice; write another one before one of the paths`)
   }
   return { entries, problems, warnings, ...(fetchAll === undefined ? {} : { fetchAll }) }
+}
+
+/** What stands more than once, each once. */
+function repeated(texts: readonly string[]): ReadonlySet<string> {
+  const [seen, again] = [new Set<string>(), new Set<string>()]
+  for (const text of texts) (seen.has(text) ? again : seen).add(text)
+  return again
 }
 
 /** The lists that people write: one scalar, or one `alias: path`, a line. They need no YAML parser. */
@@ -76,7 +80,7 @@ async function parseYaml(text: string): Promise<{ value: unknown } | { problem: 
       ),
     }
   }
-  const { parseDocument } = await import('yaml')
+  const { parseDocument, visit } = await import('yaml')
   const document = parseDocument(text, { schema: 'failsafe', prettyErrors: false })
   const [error] = document.errors
   if (error !== undefined) {
@@ -85,7 +89,18 @@ async function parseYaml(text: string): Promise<{ value: unknown } | { problem: 
       problem: `is not YAML: line ${line}, ${error.code.toLowerCase().replaceAll('_', ' ')}`,
     }
   }
-  return { value: document.toJS({ maxAliasCount: 0 }) }
+  // A few lines of aliases can stand for a list without end; nobody needs one here.
+  let alias: string | undefined
+  visit(document, {
+    Alias(_key, { source }) {
+      alias = source
+      return visit.BREAK
+    },
+  })
+  if (alias !== undefined) {
+    return { problem: `uses the YAML alias *${alias}; write out what it stands for` }
+  }
+  return { value: document.toJS() }
 }
 
 /** The keys that may stand beside an alias; every other key is an alias. */

@@ -15,6 +15,6 @@ export function shown(text: string): string {
 
 /** A text that fits a header or a log line, whatever was typed into it. */
 export function oneLine(text: string, longest: number): string {
-  const line = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ')
+  const line = text.replaceAll(/[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]+/gu, ' ')
   return line.length > longest ? `${line.slice(0, longest - 3)}…` : line
 }

@@ -76,3 +76,13 @@ test('an unknown content-type is warned about and read as text', async () => {
   expect(list.entries[0]?.contentType).toBe('text')
   expect(list.warnings).toEqual(['entry 1 has the content-type hex; it is read as text'])
 })
+
+test.each(['- &a x\n- *a', '- *a', '- a: &b [x]\n  required: *b'])(
+  'P8 an alias of YAML stands for nothing here: %j',
+  async (source) => {
+    const { problems, entries } = await parseSecretList(source)
+
+    expect(problems).toEqual([expect.stringMatching(/^uses the YAML alias \*[ab]; write out /)])
+    expect(entries).toEqual([])
+  },
+)

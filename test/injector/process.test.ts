@@ -1,83 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
-import { request } from 'node:https'
-import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { expect, test as always } from 'vitest'
-import { testCa, type Issued } from '../support/certificate.ts'
-import { EXECUTABLE, sourceProgram } from '../support/program.ts'
+import { testCa } from '../support/certificate.ts'
+import { review, startInjector } from '../support/injector-process.ts'
+import { EXECUTABLE } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
-import { creating, ENVIRONMENT, IMAGE, pod, type Loose } from './pods.ts'
-
-/** The injector as a process, with supplied certificate files and no Kubernetes in reach. */
-async function startInjector(directory: string, pair: Issued, more: readonly string[] = []) {
-  const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
-  await Promise.all([writeFile(cert, pair.cert), writeFile(key, pair.key)])
-  const [file, ...words] = sourceProgram([
-    'injector',
-    '--listen=127.0.0.1:0',
-    '--status-listen=127.0.0.1:0',
-    `--tls-cert=${cert}`,
-    `--tls-key=${key}`,
-    `--image=${IMAGE}`,
-    ...more,
-  ])
-  const child = spawn(file, words, {
-    env: { PATH: process.env['PATH'], ...ENVIRONMENT },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let log = ''
-  const lines = new EventTarget()
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      log += text
-      lines.dispatchEvent(new Event('line'))
-    })
-  }
-  const said = async (pattern: RegExp): Promise<RegExpExecArray> => {
-    for (;;) {
-      const found = pattern.exec(log)
-      if (found !== null) return found
-      if (child.exitCode !== null) throw new Error(log)
-      await new Promise((resolve) => {
-        lines.addEventListener('line', resolve, { once: true })
-        child.once('exit', resolve)
-      })
-    }
-  }
-  const [, port = '', statusPort = ''] = await said(
-    /"listen":"127.0.0.1:(\d+)","status":"127.0.0.1:(\d+)"/,
-  )
-  return {
-    files: { cert, key },
-    port: Number(port),
-    status: (path: string) => fetch(`http://127.0.0.1:${statusPort}${path}`),
-    said,
-    log: () => log,
-    async stop(): Promise<{ code: number | null; ms: number }> {
-      const startedAt = performance.now()
-      child.kill('SIGTERM')
-      const [code] = await once(child, 'exit')
-      return { code, ms: performance.now() - startedAt }
-    },
-  }
-}
-
-async function review(port: number, ca: string, object: unknown): Promise<Loose> {
-  const body = JSON.stringify({
-    apiVersion: 'admission.k8s.io/v1',
-    kind: 'AdmissionReview',
-    request: creating(object),
-  })
-  const headers = { 'content-type': 'application/json' }
-  const sent = request({ host: '127.0.0.1', port, path: '/mutate', method: 'POST', ca, headers })
-  sent.end(body)
-  const [response] = await once(sent, 'response')
-  let text = ''
-  for await (const chunk of response) text += String(chunk)
-  return JSON.parse(text)
-}
+import { pod } from './pods.ts'
 
 async function servedBy(port: number, ca: string): Promise<boolean> {
   const socket = connect({ port, host: '127.0.0.1', ca, rejectUnauthorized: false })

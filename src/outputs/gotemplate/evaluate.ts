@@ -17,6 +17,7 @@ export function evaluate(
 ): string {
   let out = ''
   let steps = 0
+  let touched = 0
   const root: Frame = { variables: [{ name: '$', value: data }], depth: 0 }
   try {
     walkList(tree.root, data, root)
@@ -29,6 +30,12 @@ export function evaluate(
 
   function step(): void {
     if (++steps > MOST_STEPS || out.length > LONGEST) fail({ at: 0 }, ENDLESS)
+  }
+
+  /** Counts the text that a call reads and makes: a variable may double without a letter being printed. */
+  function weigh(values: readonly Value[], at: Located): void {
+    for (const value of values) if (typeof value === 'string') touched += value.length
+    if (touched > MOST_TOUCHED) fail(at, ENDLESS)
   }
 
   function walkList(nodes: readonly Node[], dot: Value, frame: Frame): Leave {
@@ -216,7 +223,9 @@ export function evaluate(
     if (piped !== undefined) values.push(checked(piped.value, parameter(count - 1), { at }))
     try {
       const own = functions[name]
-      return own === undefined ? callFunction(name, values) : own(goString(values[0]))
+      const made = own === undefined ? callFunction(name, values) : own(goString(values[0]))
+      weigh([...values, made], { at })
+      return made
     } catch (error) {
       if (error instanceof CallError) fail({ at }, `${name}: ${error.message}`, error.missing)
       throw error
@@ -279,6 +288,7 @@ const DEEPEST = 1000
 /** A template that wants more would keep the agent from everything else, its end included. */
 const MOST_STEPS = 1_000_000
 const LONGEST = 16 * 1024 * 1024
+const MOST_TOUCHED = 16 * 1024 * 1024
 const ENDLESS = 'it grows without end'
 
 /** Why a list of nodes was left before its end. */

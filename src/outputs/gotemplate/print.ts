@@ -257,7 +257,9 @@ function cut(value: string, { precision }: Readonly<Flags>): string {
 }
 
 function pad(text: string, { width, minus, zero }: Readonly<Flags>): string {
-  const missing = (width ?? 0) - [...runes(text)].length
+  // Most texts are of no asked width, and some are long.
+  if (width === undefined) return text
+  const missing = width - [...runes(text.slice(0, 4 * width))].length
   if (missing <= 0) return text
   if (minus) return text + ' '.repeat(missing)
   return (zero ? '0' : ' ').repeat(missing) + text

@@ -1,6 +1,10 @@
 import { runes } from '../go-quote.ts'
+import { CallError } from './call-error.ts'
 import { formatWith, noFlags, withType, type Flags } from './print.ts'
 import type { Value } from './value.ts'
+
+/** A pattern of a few letters can ask for a million blanks, and again, and again. */
+const LONGEST = 16 * 1024 * 1024
 
 /** `fmt.Sprintf` over Go strings. */
 export function sprintf(pattern: string, values: readonly Value[]): string {
@@ -14,6 +18,7 @@ export function sprintf(pattern: string, values: readonly Value[]): string {
     if (percent < 0) break
     at = percent + 1
     text += readDirective()
+    if (text.length > LONGEST) throw new CallError('it grows without end')
   }
   if (!isReordered && used < values.length) {
     const extra = values.slice(used).map((value) => withType(value))
