@@ -49,11 +49,12 @@ function page(): string {
   const parts = ROOMS.map((room) => section(room)).filter((part) => part !== undefined)
   return `# Mutation testing
 
-For who changes the code: how much of it the tests would notice. A *mutant* is one small break (a condition turned, a text
+*Reference, for who changes the code:* how much of it the tests would notice. A *mutant* is one small break (a condition turned, a text
 emptied, a call left out); it is *killed* when a test of its room fails. \`npm run mutate\` makes this page (about an hour on two
 cores); \`npm run mutate -- conjur\` runs one room. Only suites that run the code in their own process count: those that start the
 built program kill more, but a mutant does not reach it. Not counted for that reason: ${notCounted()}.
-Of the injector, the files that decide.
+Of the injector, the files that decide. The aim is 85 % in each room; \`identity\` and \`outputs\` are below it or not measured whole, most of
+what lives there are words for people.
 
 | room | mutants | killed | survived | never run | score |
 |---|--:|--:|--:|--:|--:|
@@ -72,7 +73,11 @@ function notCounted(): string {
 function section(room: string): { readonly row: string; readonly text: string } | undefined {
   const file = `.stryker-tmp/${room}.json`
   if (!existsSync(file)) return undefined
-  const { files }: Report = JSON.parse(readFileSync(file, 'utf8'))
+  const report: Report = JSON.parse(readFileSync(file, 'utf8'))
+  const unreached = new Set((PROCESS_ONLY[room] ?? []).map((name) => `src/${room}/${name}.ts`))
+  const files = Object.fromEntries(
+    Object.entries(report.files).filter(([name]) => !unreached.has(name)),
+  )
   const rows = Object.entries(files).map(([name, { mutants }]) =>
     count(name.replace('src/', ''), mutants),
   )
