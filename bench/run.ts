@@ -8,6 +8,7 @@ import { injector } from './injector.ts'
 import { hibernate, rest } from './rest.ts'
 import { holds, table, type Row } from './runner.ts'
 import { scale } from './scale.ts'
+import { size } from './size.ts'
 import { start } from './start.ts'
 import { traffic } from './traffic.ts'
 
@@ -22,6 +23,7 @@ const { values: flags, positionals: asked } = parseArgs({
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: () => start(flags.compare),
   rest,
+  size: async () => size(),
   hibernate,
   scale,
   traffic,

@@ -63,6 +63,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
     }
   }
   const nothing = times.get('nothing') ?? []
+  const bare = times.get('bare') ?? []
   const what = `${place.count} ${place.count === 1 ? 'value' : 'values'}, ${layout}`
   return Object.keys(commands)
     .filter((name) => name !== 'nothing')
@@ -70,7 +71,8 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
       const took = times.get(name) ?? []
       const ratios = took.map((ms, round) => ms / (nothing[round] ?? Number.NaN))
       const budget = BUDGETS[`${name} ${place.count} ${layout}`]
-      const ms = `${median(took).toFixed(0)} ms, ${spread(took)}`
+      const ofBare = median(took.map((ms, round) => ms / (bare[round] ?? Number.NaN))).toFixed(2)
+      const ms = `${median(took).toFixed(0)} ms, ${spread(took)}, ${ofBare} × bare`
       return [
         {
           what: `${what}: ${name} (${ms})`,
