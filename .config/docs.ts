@@ -2,10 +2,11 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { errorEntries, type ErrorEntry } from '../src/cli/error-entries.ts'
 import { exitCodes } from '../src/cli/report.ts'
 import { spellings } from '../src/config/help.ts'
+import { referencePages } from './reference.ts'
 
 /** Pages of docs/ that are made from the code, by file name. `node .config/docs.ts` writes them; a test compares. */
 export function pages(): Readonly<Record<string, string>> {
-  return { 'settings.md': settingsPage(), 'errors.md': errorsPage() }
+  return { 'settings.md': settingsPage(), 'errors.md': errorsPage(), ...referencePages() }
 }
 
 function settingsPage(): string {

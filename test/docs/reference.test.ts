@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { pages } from '../../.config/docs.ts'
+import { LOG_EVENTS } from '../../.config/reference.ts'
 import { errorEntries } from '../../src/cli/error-entries.ts'
 import { VERSION } from '../../src/core/version.ts'
 
@@ -36,4 +37,18 @@ test('no hint is general advice', () => {
     .join('\n')
 
   expect(sources).not.toMatch(/hint: '[^']*(check your|make sure|please)/i)
+})
+
+test('every code of a log line is told, and every one that is told exists', () => {
+  const errors = new Set(Object.keys(errorEntries))
+  const used = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => /^(agent|injector)\/.*\.ts$/.test(name))
+    .flatMap((name) => [
+      ...readFileSync(join(root, 'src', name), 'utf8').matchAll(/\bcode: '([A-Z_]{4,})'/g),
+    ])
+    .map(([, code = '']) => code)
+
+  const told = new Set(Object.keys(LOG_EVENTS))
+  expect(used.filter((code) => !told.has(code) && !errors.has(code))).toEqual([])
+  expect([...told].filter((code) => !used.includes(code))).toEqual([])
 })
