@@ -106,15 +106,19 @@ async function attack(
     { under: injecting(log, call, what) },
   )
   const { code, signal } = await agent.ended
-  const isKilled = signal === 'SIGKILL' || code === 137
   const hit = injected(log)
+  // A thread counts its own calls: the fault may hit the pipe by which Node's threads wake each other, and Node aborts.
+  const isAborted = signal === 'SIGABRT' && (hit === undefined || !isOnVolume(hit))
+  const isKilled = signal === 'SIGKILL' || code === 137 || isAborted
   const about = `${what} at ${call.name} ${call.when}: ${call.text}\n${agent.output()}`
 
   const held = published()
   expect(held, about).toHaveLength(1)
   expect([generation, generation - 1], about).toContain(held[0])
   if (!isKilled) {
-    expect([0, 6], about).toContain(code)
+    // What hits something else than the volumes, such as the token's file, ends with that thing's own code.
+    const isElsewhere = hit !== undefined && !isOnVolume(hit)
+    expect(isElsewhere ? [0, 1, 3, 4, 5, 6] : [0, 6], about).toContain(code)
     const isBeside = /\/(status)\//.test(call.text)
     if (code === 0 && hit !== undefined && isOnVolume(hit) && !isBeside) {
       expect(held, about).toEqual([generation])

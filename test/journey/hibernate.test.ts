@@ -383,7 +383,7 @@ test.skipIf(!canIsolate)(
     expect(readFileSync(`/proc/${pid}/status`, 'utf8')).toMatch(/^NSpid:\t\d+\t1$/m)
 
     // A process whose parent ends at once: the first process becomes its parent, and has to bury it.
-    const orphan = ['sh', '-c', '(sleep 0.2 & echo $!)']
+    const orphan = ['sh', '-c', '(sleep 3 >/dev/null 2>&1 </dev/null & echo $!)']
     execFileSync('nsenter', ['--target', String(pid), '--pid', '--mount', ...orphan])
     await eventually(() => expect(childrenOf(pid)).toHaveLength(2))
     await eventually(() => expect(childrenOf(pid)).toHaveLength(1))
