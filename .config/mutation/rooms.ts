@@ -15,6 +15,7 @@ export const PROCESS_ONLY: Readonly<Record<string, readonly string[]>> = {
     'engine',
     'exec',
     'hibernate',
+    'inputs',
     'secret-store',
     'shell',
     'start',

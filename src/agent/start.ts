@@ -16,6 +16,7 @@ import { once } from './once.ts'
 import { findShell, unfitToHibernate } from './shell.ts'
 import { createWake, type Wake } from './wake.ts'
 import { parseWaking, WAKING, type Waking } from './waking.ts'
+import { watchInputs, watchMaps } from './inputs.ts'
 
 /** How long a command may take to end after a signal; what still hangs then is left behind (P7). */
 const LAST_MOMENT_MS = 500
@@ -213,15 +214,15 @@ async function untilChanged(
   const onHangUp = (): void => void reconsider()
   const { observer, assembly, loopOptions } = await openEngine({ config, environment, log })
   const { watched } = assembly.stages.identity
-  const unwatch = await watch(
-    { config, files, environment, watched, log },
+  const unwatch = await watchInputs(
+    { config, files, watched, log },
     { wake: () => wake.ring(), reconsider },
   )
   const { kubernetesSecrets } = config
   if (kubernetesSecrets !== undefined) {
     for (const namespace of kubernetesSecrets.namespaces) {
       const { names } = kubernetesSecrets
-      void watchSecrets({ namespace, names }, { log, onChange: () => wake.ring() }, either)
+      void watchMaps({ namespace, names }, { log, onChange: () => wake.ring() }, either)
     }
   }
   process.on('SIGHUP', onHangUp)
@@ -278,27 +279,6 @@ async function leadAnd(
   await whileLeading({ lease, identity: name, clock: systemClock, onChange }, work, signal)
 }
 
-/** Looks at the Secrets that are filled, so that a changed map is met at once; the timer goes on whatever happens. */
-async function watchSecrets(
-  { namespace, names }: { readonly namespace: string; readonly names: readonly string[] },
-  { log, onChange }: { readonly log: Logger; readonly onChange: () => void },
-  signal: AbortSignal,
-): Promise<void> {
-  try {
-    const { connect } = await import('../kubernetes/cluster.ts')
-    const { watchSecrets: follow } = await import('../kubernetes/watch-secrets.ts')
-    await follow(await connect(), { namespace, names, onChange }, signal)
-    if (signal.aborted) return
-    log.info(
-      { code: 'WATCH_FORBIDDEN' },
-      'may not watch Secrets: a changed map waits for the timer',
-    )
-  } catch (error) {
-    const why = error instanceof Error ? error.message : 'unknown'
-    log.warn({ code: 'WATCH_FAILED', why }, 'Secrets are not watched; the timer goes on')
-  }
-}
-
 async function reload(invocation: Invocation, log: Logger): Promise<Loaded | undefined> {
   try {
     return await load(invocation)
@@ -308,39 +288,4 @@ async function reload(invocation: Invocation, log: Logger): Promise<Loaded | und
     log.error(told, `${error.message}; the old configuration stays`)
     return undefined
   }
-}
-
-interface Watched extends Run {
-  /** Where the platform token comes from, where that is a file. */
-  readonly watched: readonly string[]
-}
-
-interface Watching {
-  readonly wake: () => void
-  readonly reconsider: () => Promise<void>
-}
-
-/** Watches what a pass reads: configuration, annotations, CA, platform token and templates. */
-async function watch(
-  { config, files, watched, log }: Watched,
-  { wake, reconsider }: Watching,
-): Promise<() => Promise<void>> {
-  const { watchFiles } = await import('./watch.ts')
-  const { ca } = config.conjur
-  const read = [
-    ...watched,
-    ...(ca !== undefined && 'file' in ca ? [ca.file] : []),
-    ...config.groups.flatMap(({ template }) =>
-      template !== undefined && 'file' in template ? [template.file] : [],
-    ),
-  ]
-  return watchFiles([...files, ...read], {
-    // What changed before the watch stood was not seen.
-    onReady: () => void reconsider(),
-    onChange: (path) => {
-      if (!read.includes(path)) void reconsider()
-      wake()
-    },
-    onFailure: (error) => log.warn({ code: 'WATCH_FAILED' }, `${error.message}; the timer goes on`),
-  })
 }

@@ -1,5 +1,4 @@
 import { join, normalize } from 'node:path'
-import { Secret } from '../core/secret.ts'
 import { filesOf, readGroups, type SecretGroup, type Templates } from './groups.ts'
 import { configError, missing, problemOf, type Note, type Problem } from './problems.ts'
 import { reader, type Take } from './reader.ts'
@@ -11,6 +10,7 @@ import { readConjur, type Conjur } from './connection.ts'
 import { readConnections, type Connection } from './connections.ts'
 import { readIdle } from './idle.ts'
 import { readIdentity, type IdentityConfig } from './identity.ts'
+import { readTraces, type TracesConfig } from './traces.ts'
 
 /** One Conjur: where it is, whom to trust there, as whom to log in. Times are milliseconds. */
 export interface ConjurConfig {
@@ -72,11 +72,7 @@ export interface AgentConfig {
   readonly statusListen: Listen
   readonly metricsListen: Listen
   /** The collector that traces go to, if there is one. */
-  readonly traces?: {
-    readonly endpoint: URL
-    readonly headers: Secret
-    readonly serviceName: string
-  }
+  readonly traces?: TracesConfig
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
   /** What the log says once about this configuration. */
   readonly notes: readonly Note[]
@@ -221,19 +217,6 @@ export async function readConfig(input: LoadInput): Promise<ReadConfig> {
     notes,
   })
   return { config: whole, partial, problems, notes }
-}
-
-/** Where traces go, by the names that every OpenTelemetry program reads. */
-function readTraces(take: Take): Pick<AgentConfig, 'traces'> {
-  const base = take(settings.otlpEndpoint)
-  const headers = new Secret(take(settings.otlpHeaders) ?? '')
-  const serviceName = take(settings.serviceName)
-  const endpoint = take(settings.otlpTracesEndpoint) ?? (base && below(base, 'v1/traces'))
-  return endpoint === undefined ? {} : { traces: { endpoint, headers, serviceName } }
-}
-
-function below(base: URL, path: string): URL {
-  return new URL(path, base.href.replace(/\/*$/, '/'))
 }
 
 interface SecretsContext {
