@@ -156,13 +156,33 @@ function describe(later: typeof AGENT_SERIES, text: string): readonly string[] {
 
 /** Every code of a log line that is no error's, with its levels and what to do. */
 export const LOG_EVENTS: Readonly<Record<string, readonly [level: string, meaning: string]>> = {
+  AUDIT_FAILED: [
+    'warn',
+    'injector: the look for pods that were missed could not be finished; it is tried again',
+  ],
+  CERTIFICATE_SERVED: ['info', 'injector: another serving certificate is used from now on'],
+  CERTIFICATE_STEP: ['info', 'injector: a step of making or rotating its certificate'],
+  CERTIFICATE_TROUBLE: [
+    'warn',
+    'injector: its certificate cannot be looked after; what was served goes on. [Runbook](runbooks/conjur-injector-certificate-expiring.md)',
+  ],
+  CERTIFICATE_UNREADABLE: [
+    'debug',
+    'injector: the supplied certificate is being replaced; the old one is served meanwhile',
+  ],
   CHILD_TOLD: ['info', '`exec` told or restarted its program, because values changed'],
   CONFIG_NOTE: [
     'info, warn',
     'something about the settings worth knowing: which of two won, what has no effect, what is deprecated',
   ],
+  EVENT_FAILED: [
+    'warn',
+    'injector: no Event could be written on the owner of a pod; the pod is treated the same',
+  ],
+  INJECTED: ['info', 'injector: a pod got the agent'],
   LEASE: ['info', 'a standalone replica leads, follows, or cannot reach the Lease'],
   LOGGED_IN: ['info, debug', 'an access token came; the first is told at info'],
+  NOT_INJECTED: ['debug', 'injector: a pod was left alone, and the reason'],
   OUTPUT_KEPT: [
     'warn',
     'a file stays as it was, since not every value was to be had; the errors beside it say why',
@@ -175,15 +195,21 @@ export const LOG_EVENTS: Readonly<Record<string, readonly [level: string, meanin
     'warn',
     'a file was never written, because a required value is missing; `conjur-agent doctor` says which',
   ],
+  POD_MISSED: [
+    'warn',
+    'injector: an opted-in pod runs without the agent. [Runbook](runbooks/conjur-injector-missed-pods.md)',
+  ],
   PUBLISHED: ['info', 'files were written or removed; unchanged ones are not named'],
   RELOAD: [
     'info, warn',
     'an application was told of a change (`done`), was not there (`absent`), or could not be told (`failed`)',
   ],
+  REVIEW_FAILED: ['error', 'injector: a defect of ours in one review; the API server gets a 500'],
   SERVER_SWITCHED: [
     'info, warn',
     'another of several servers is asked from now on, or the first one again',
   ],
+  SERVING: ['info', 'injector: reviews are served, and where'],
   STARTED: [
     'info',
     'the agent starts: mode, server, authenticator, login, source of the platform token and why that one',

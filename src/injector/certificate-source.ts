@@ -48,12 +48,15 @@ export function suppliedCertificate(
         served = pair
         note(pair, metrics)
         renewed(pair)
-        log.info({ cert: files.cert }, 'serving a new certificate')
+        log.info({ code: 'CERTIFICATE_SERVED', cert: files.cert }, 'serving a new certificate')
       }
       stopWatching = await watchSupplied(files, () => {
         reread().catch((error: unknown) => {
           // The other of the two files may be on its way; what is served stays good meanwhile.
-          log.debug({ err: error }, 'the certificate cannot be read yet')
+          log.debug(
+            { err: error, code: 'CERTIFICATE_UNREADABLE' },
+            'the certificate cannot be read yet',
+          )
         })
       })
       return served
@@ -107,12 +110,16 @@ export async function selfMadeCertificate(
       metrics.leads(last.leads)
       const authority = validityOf(last.store?.authority.cert ?? '')
       if (authority !== undefined) metrics.certificateExpires('ca', authority.endsAt)
-      for (const step of last.done) log.info({ step }, 'certificate')
+      for (const step of last.done) log.info({ code: 'CERTIFICATE_STEP', step }, 'certificate')
       return last.store?.leaf
     } catch (error) {
       // What was served before is still good; only somebody who never had a certificate must wait.
       const why = briefly(error)
-      if (why !== trouble) log.warn({ reason: why }, 'the certificate cannot be looked after')
+      if (why !== trouble)
+        log.warn(
+          { code: 'CERTIFICATE_TROUBLE', reason: why },
+          'the certificate cannot be looked after',
+        )
       trouble = why
       return undefined
     }
@@ -136,7 +143,7 @@ export async function selfMadeCertificate(
           current = pair
           note(pair, metrics)
           renewed(pair)
-          log.info({}, 'serving a new certificate')
+          log.info({ code: 'CERTIFICATE_SERVED' }, 'serving a new certificate')
         }
       })().catch(() => {})
       return first

@@ -111,12 +111,15 @@ async function serveWith(
       witness(answered)
     },
     failed: (error) => {
-      log.error({ err: error }, 'a review failed')
+      log.error({ err: error, code: 'REVIEW_FAILED' }, 'a review failed')
     },
   })
   const listen = await listening(webhook, line.listen)
   serving = true
-  log.info({ listen: shown(listen), status: shown(status.address) }, 'serving reviews')
+  log.info(
+    { code: 'SERVING', listen: shown(listen), status: shown(status.address) },
+    'serving reviews',
+  )
   await aborted(signal)
   serving = false
   await Promise.all([closed(webhook), status.close(), tracing.close()])
@@ -174,7 +177,10 @@ async function witnesses(
         await wait(audit.interval, undefined, { signal })
         if (!certificate.leads()) continue
         await look().catch((error: unknown) => {
-          log.warn({ reason: briefly(error) }, 'the audit could not be finished')
+          log.warn(
+            { code: 'AUDIT_FAILED', reason: briefly(error) },
+            'the audit could not be finished',
+          )
         })
       }
     }
@@ -190,10 +196,10 @@ function record({ request, answer, seconds }: Answered, { log, metrics }: Parts)
   const facts = { namespace: request?.namespace ?? undefined, uid: request?.uid, reason }
   switch (answer.outcome) {
     case 'injected':
-      log.info(facts, 'injected')
+      log.info({ code: 'INJECTED', ...facts }, 'injected')
       break
     case 'skipped':
-      log.debug(facts, 'not injected')
+      log.debug({ code: 'NOT_INJECTED', ...facts }, 'not injected')
       break
     case 'refused':
       log.warn({ ...facts, code: 'ADMISSION_REFUSED' }, refusalOf(answer))

@@ -31,7 +31,10 @@ export function refusalWitness(emit: EmitEvent, log: Logger): (answered: Answere
     if (told.size >= REMEMBERED) told.clear()
     told.set(key, now)
     emit({ subject, reason: 'ConjurInjectionRefused', message, now }).catch((error: unknown) => {
-      log.warn({ reason: briefly(error), owner: subject.name }, 'no Event could be written')
+      log.warn(
+        { code: 'EVENT_FAILED', reason: briefly(error), owner: subject.name },
+        'no Event could be written',
+      )
     })
   }
 }
@@ -80,7 +83,10 @@ export function auditor({ list, emit, settings, metrics, log }: AuditOptions): (
     metrics.missed(counts)
     for (const { namespace, name, uid, why } of missed) {
       if (told.has(uid)) continue
-      log.warn({ namespace, pod: name, reason: why }, 'an opted-in pod runs without the agent')
+      log.warn(
+        { code: 'POD_MISSED', namespace, pod: name, reason: why },
+        'an opted-in pod runs without the agent',
+      )
       const subject = { apiVersion: 'v1', kind: 'Pod', namespace, name, uid }
       const message = `this pod opted in but runs without the agent: ${why}`
       await emit({ subject, reason: 'ConjurInjectionMissed', message, now: Date.now() })

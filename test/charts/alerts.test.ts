@@ -64,6 +64,15 @@ const stories: Readonly<Record<string, Story>> = {
     clears: '60m',
     labels: { ...WEB, code: 'CONJUR_FORBIDDEN' },
   },
+  ConjurAgentRefreshFailing: {
+    series: {
+      [`conjur_agent_refresh_total${web(',result="error"')}`]: '0+1x40 40x40',
+      [`conjur_agent_refresh_total${web(',result="ok"')}`]: '5x40 5+1x40',
+    },
+    fires: '35m',
+    clears: '75m',
+    labels: WEB,
+  },
   ConjurUnreachableForMany: {
     series: {
       [`conjur_agent_errors_total${web(',code="CONJUR_UNREACHABLE"')}`]: '0+1x15 15x30',
@@ -172,6 +181,6 @@ test.skipIf(!hasPromtool || helm === undefined)(
     })
 
     expect([status, stderr]).toEqual([0, ''])
-    expect(stdout).toContain('11 rules found')
+    expect(stdout).toContain('12 rules found')
   },
 )
