@@ -63,7 +63,7 @@ function annotationsPage(): string {
   const rows = spellings().flatMap(({ annotation, row }) =>
     annotation === undefined
       ? []
-      : [`| \`${annotation}\` | \`${cell(row.example)}\` | ${cell(row.help)} |`],
+      : [`| \`${annotation}\` | \`${inCode(row.example)}\` | ${cell(row.help)} |`],
   )
   return `# Annotations
 
@@ -263,5 +263,10 @@ ${Object.entries(LOG_EVENTS)
 }
 
 function cell(text: string): string {
-  return text.replaceAll('\n', ' ').replaceAll('|', '\\|').replaceAll('<', '&lt;')
+  // A site takes what stands in braces for attributes.
+  return inCode(text).replaceAll('<', '&lt;').replaceAll('{', '&#123;').replaceAll('}', '&#125;')
+}
+
+function inCode(text: string): string {
+  return text.replaceAll('\n', ' ').replaceAll('|', '\\|')
 }
