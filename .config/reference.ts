@@ -172,7 +172,7 @@ export const LOG_EVENTS: Readonly<Record<string, readonly [level: string, meanin
   ],
   CHILD_TOLD: ['info', '`exec` told or restarted its program, because values changed'],
   CONFIG_NOTE: [
-    'info, warn',
+    'info, warn; debug after a sleep',
     'something about the settings worth knowing: which of two won, what has no effect, what is deprecated',
   ],
   EVENT_FAILED: [
@@ -211,7 +211,7 @@ export const LOG_EVENTS: Readonly<Record<string, readonly [level: string, meanin
   ],
   SERVING: ['info', 'injector: reviews are served, and where'],
   STARTED: [
-    'info',
+    'info; debug after a sleep',
     'the agent starts: mode, server, authenticator, login, source of the platform token and why that one',
   ],
   STATUS_DOCUMENT: ['debug', 'the status document could not be written; nothing else suffers'],
@@ -237,7 +237,7 @@ export const LOG_EVENTS: Readonly<Record<string, readonly [level: string, meanin
     'Conjur no longer takes the access token; the agent logs in anew in the same pass',
   ],
   TOKEN_TAKEN_OVER: [
-    'info',
+    'info; debug after a sleep',
     'the access token of the init container, or of an earlier process, goes on being used',
   ],
   TRACES_FAILED: ['warn', 'the collector does not take traces; told once until it does again'],

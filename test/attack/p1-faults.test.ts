@@ -42,7 +42,7 @@ afterEach(async () => {
 })
 
 test.skipIf(!canTrace())(
-  'P1 each system call of a pass fails, or is the last: the set is the old one or the new, and the next pass repairs all',
+  'P1 each system call of a pass fails: the set is the old one or the new, and the next pass repairs all',
   async () => {
     volume = await volumeBench({ files: 3 })
     const { bench } = volume

@@ -53,7 +53,8 @@ test(
     record('P1 kills', {
       tried: {
         'passes cut short by SIGKILL': KILLS,
-        'of these with the set half-written': counts.inPublish,
+        'of these with something of a set left over, at most so many half-written':
+          counts.inPublish,
         'passes that had to repair, and did': counts.repairs,
         'files read meanwhile': seen['files'] ?? 0,
         'sets read': seen['sets'] ?? 0,

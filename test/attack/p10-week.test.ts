@@ -11,7 +11,7 @@ const MINUTES = scaled(12 * 60, 7 * 24 * 60)
 const REFRESH_MS = 30_000
 
 test(
-  `P10 ${MINUTES} minutes in which everything is rotated once a minute: each is read afresh, nothing waits for a restart`,
+  `P10 ${MINUTES} minutes in which values and platform tokens are rotated once a minute: each is read afresh, nothing waits for a restart`,
   async () => {
     const took = stopwatch()
     const clock = fakeClock(TEST_TIME)

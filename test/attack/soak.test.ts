@@ -11,8 +11,8 @@ import { workbench, type Workbench } from '../support/workbench.ts'
 
 /** How long it goes on; `CONJUR_AGENT_SOAK_MINUTES` gives the long profile another length. */
 const MINUTES = scaled(0.25, Number(process.env['CONJUR_AGENT_SOAK_MINUTES'] ?? 60))
-/** The engine's heap takes half an hour to find its size; what it takes until then is no growth. */
-const WARM_UP = 0.5
+/** What the engine allocates before it has compiled what it will need is no growth. */
+const WARM_UP = 0.2
 /** Growth that would matter to a pod that lives for a month is far above this. */
 const GROWTH_MIB_PER_HOUR = 4
 

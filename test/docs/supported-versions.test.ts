@@ -21,7 +21,7 @@ test.each(rows.map((row) => [row[0] ?? '', row] as const))(
     const [, path] = /\]\(\.\.\/(.+)\)/.exec(where) ?? []
     // Who tried nothing has nothing to show.
     if (where === '') expect(proved).toMatch(/not tried|26 alone|^real program$/)
-    else expect(existsSync(join(import.meta.dirname, '../..', path ?? ''))).toBe(true)
+    else expect(existsSync(join(import.meta.dirname, '../..', path ?? 'nowhere'))).toBe(true)
   },
 )
 
