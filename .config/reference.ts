@@ -1,7 +1,9 @@
 import { createMeasures } from '../src/agent/measures.ts'
+import { emptyMemory } from '../src/agent/memory.ts'
 import { commands, everywhere, type Command, type Flag } from '../src/cli/commands.ts'
 import { exitCodes } from '../src/cli/report.ts'
 import { spellings } from '../src/config/help.ts'
+import { Secret } from '../src/core/secret.ts'
 import { createInjectorMetrics } from '../src/injector/metrics.ts'
 
 /** Reference pages that are nothing but tables of the code, by file name. */
@@ -78,12 +80,6 @@ ${rows.join('\n')}
 }
 
 function metricsPage(): string {
-  const agent = createMeasures({ version: '', mode: '' })
-  agent.requested({ operation: '', status: '', seconds: 0 })
-  const described = [
-    ...describe(AGENT_SERIES, agent.text()),
-    ...describe(INJECTOR_SERIES, createInjectorMetrics().text()),
-  ]
   return `# Metrics
 
 *Reference, for who builds dashboards and alerts.* In Prometheus' text format: the agent's on its status port (loopback) and, where
@@ -92,66 +88,47 @@ are PromQL's work. No label holds an id of a variable or a login. How to have th
 
 | metric | type | labels | |
 |---|---|---|---|
-${described.join('\n')}
+${[...described(agentMetrics()), ...described(injectorMetrics())].join('\n')}
 `
 }
 
-/** Labels by metric, for those too that have no series before something happens. */
-const AGENT_SERIES: Readonly<
-  Record<string, readonly [type: string, labels: string, help: string]>
-> = {
-  conjur_agent_publishes_total: ['counter', 'output', 'Changes written, by output.'],
-  conjur_agent_last_success_timestamp_seconds: [
-    'gauge',
-    'output',
-    'When an output was last seen to be as Conjur has it.',
-  ],
-  conjur_agent_refresh_interval_seconds: [
-    'gauge',
-    'output',
-    'Time until an output is looked at again.',
-  ],
-  conjur_agent_access_token_expiry_timestamp_seconds: ['gauge', '', 'When the access token ends.'],
-  conjur_agent_access_token_lifetime_seconds: [
-    'gauge',
-    '',
-    'How long the access token lives from its issue.',
-  ],
-}
-
-const INJECTOR_SERIES: typeof AGENT_SERIES = {
-  conjur_injector_review_duration_seconds: [
-    'histogram',
-    '',
-    'Time from the whole request to the answer.',
-  ],
-  conjur_injector_certificate_expiry_timestamp_seconds: [
-    'gauge',
-    'kind',
-    'When the serving certificate and its CA end.',
-  ],
-  conjur_injector_leader: [
-    'gauge',
-    '',
-    '1 where this replica rotates certificates and audits pods.',
-  ],
-  conjur_injector_missed_pods: ['gauge', 'namespace', 'Opted-in pods that run without the agent.'],
-}
-
-function describe(later: typeof AGENT_SERIES, text: string): readonly string[] {
-  const shown = [...text.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\w+)\n(\S+)/gm)].map(
-    ([, name = '', help = '', type = '', sample = '']) => {
-      const labels = [...sample.matchAll(/[{,](\w+)=/g)].map(([, label = '']) => label)
-      return [name, type, labels.filter((label) => label !== 'le').join(', '), help] as const
+/** What an agent's metrics are once everything has happened: a series shows its labels. */
+function agentMetrics(): string {
+  const measures = createMeasures({ version: '', mode: '' })
+  const token = { secret: new Secret(''), lifetimeMs: 1, login: '' }
+  const held = { token, received: { now: 0, monotonic: 0 } }
+  measures.passed(
+    {
+      memory: { ...emptyMemory, held },
+      loggedIn: true,
+      outcomes: new Map(),
+      published: [{ name: 'a', kind: 'json', values: 1, state: 'written' }],
+      error: undefined,
+      outputErrors: [],
     },
+    { refreshIntervalMs: 1, now: 0, expiresAt: 0 },
   )
-  const known = new Set(shown.map(([name]) => name))
-  const others = Object.entries(later).flatMap(([name, [type, labels, help]]) =>
-    known.has(name) ? [] : [[name, type, labels, help] as const],
-  )
-  return [...shown, ...others].map(
-    ([name, type, labels, help]) => `| \`${name}\` | ${type} | ${labels} | ${cell(help)} |`,
-  )
+  measures.requested({ operation: '', status: '', seconds: 0 })
+  return measures.text()
+}
+
+/** The same of an injector. */
+function injectorMetrics(): string {
+  const metrics = createInjectorMetrics()
+  metrics.reviewed({ outcome: 'injected', reason: 'sidecar', seconds: 0 })
+  metrics.certificateExpires('leaf', 0)
+  metrics.leads(true)
+  metrics.missed(new Map([['a', 1]]))
+  return metrics.text()
+}
+
+function described(text: string): readonly string[] {
+  const families = text.matchAll(/^# HELP (\S+) (.*)\n# TYPE \S+ (\w+)\n(\S+)/gm)
+  return [...families].map(([, name = '', help = '', type = '', sample = '']) => {
+    const labels = [...sample.matchAll(/[{,](\w+)=/g)].map(([, label = '']) => label)
+    const told = labels.filter((label) => label !== 'le').join(', ')
+    return `| \`${name}\` | ${type} | ${told} | ${cell(help)} |`
+  })
 }
 
 /** Every code of a log line that is no error's, with its levels and what to do. */
