@@ -34,8 +34,9 @@ WORKDIR /app
 COPY --from=build --chown=0:0 /build/dist /app/dist
 COPY --from=build --chown=0:0 /build/bin/ /usr/local/bin/
 ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
-# Threads of the C library share one heap: each of its own would keep a megabyte.
-ENV NODE_ENV=production MALLOC_ARENA_MAX=1
+# Threads of the C library share one heap: each of its own would keep a megabyte. A buffer of a read stands outside
+# that heap: inside, what is allocated after it would keep its room from being given back.
+ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536
 USER 65532:65532
 ENTRYPOINT ["conjur-agent"]
 

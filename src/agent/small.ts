@@ -1,39 +1,54 @@
 import { getHeapStatistics, setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 
-/** Garbage that may lie about between passes, in bytes: collecting it costs more time than it is worth. */
+/** Garbage that may gather while passes follow each other closely, in bytes: collecting less costs more time than it is worth. */
 const LITTER = 1.5 * 1024 * 1024
+
+/** Garbage that is left where it is even before a long rest, in bytes. */
+const CRUMBS = 0.25 * 1024 * 1024
 
 /** Waits until what a pass has still to do is done. */
 const SETTLED_MS = 100
 
+/** So long after its last pass a process is at rest. */
+const QUIET_MS = 2000
+
 /**
- * Keeps a process small that works for milliseconds and waits for minutes: the engine would give its
- * young objects ever more room, and keep garbage for as long as nothing presses. For a process of our
- * own only. Yields what is to be told of each pass: after the first one what only the start needed
- * goes, later what has gathered.
+ * What the engine is told of a process that works for milliseconds and waits for minutes. Code of
+ * ours never runs long enough to be worth a compiler: each that starts takes some ten megabytes off
+ * the C heap, which never come back. Young objects would be given ever more room, and each thread
+ * that helps to collect would keep a heap of its own for it.
+ */
+const FLAGS = [
+  '--no-opt',
+  '--no-maglev',
+  '--no-sparkplug',
+  '--semi-space-growth-factor=1',
+  '--single-threaded-gc',
+  '--expose-gc',
+]
+
+/**
+ * Keeps a process small that works for milliseconds and waits for minutes; for a process of our own
+ * only. Yields what is to be told of each pass: after the first one what only the start needed goes,
+ * later what has gathered, at the latest when no pass has come for a while.
  */
 export function staySmall(): () => void {
-  setFlagsFromString('--semi-space-growth-factor=1')
-  // Each thread that helps to collect would keep a heap of its own for it.
-  setFlagsFromString('--single-threaded-gc')
   // Another engine than V8 takes no flag and has no such function: it is left to itself.
-  setFlagsFromString('--expose-gc')
+  for (const flag of FLAGS) setFlagsFromString(flag)
   const collect: unknown = runInNewContext('globalThis.gc')
-  let base: number | undefined
+  if (typeof collect !== 'function') return () => undefined
+  let base = -LITTER
   let timer: NodeJS.Timeout | undefined
+  const litter = (): number => getHeapStatistics().used_heap_size - base
   const settle = (): void => {
-    timer = undefined
-    if (typeof collect !== 'function') return
-    if (base !== undefined && getHeapStatistics().used_heap_size < base + LITTER) return
-    collect({
-      type: 'major',
-      execution: 'sync',
-      flavor: base === undefined ? 'last-resort' : 'regular',
-    })
+    if (litter() < CRUMBS) return
+    // This flavor alone gives back the pages too.
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     base = getHeapStatistics().used_heap_size
   }
   return () => {
-    timer ??= setTimeout(settle, SETTLED_MS).unref()
+    clearTimeout(timer)
+    timer = setTimeout(settle, litter() < LITTER ? QUIET_MS : SETTLED_MS).unref()
   }
 }

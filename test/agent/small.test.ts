@@ -35,3 +35,20 @@ test('a process that waits after its first pass lets go of what only the start n
 test('a process that has made no pass yet is left to the engine', () => {
   expect(fate(0)).toBe('kept')
 })
+
+test('no code of such a process is compiled, however often it runs: each compiler would keep memory', () => {
+  const script = `
+    import { staySmall } from ${JSON.stringify(small)}
+    staySmall()
+    const hot = (number) => (number % 7) + 1
+    let sum = 0
+    for (let turn = 0; turn < 1_000_000; turn++) sum += hot(turn)
+    process.stdout.write(String(%ActiveTierIsIgnition(hot)))
+  `
+  const { stdout } = spawnSync(
+    process.execPath,
+    ['--allow-natives-syntax', '--input-type=module', '--eval', script],
+    { encoding: 'utf8' },
+  )
+  expect(stdout).toBe('true')
+})
