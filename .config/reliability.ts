@@ -53,6 +53,16 @@ const SUITES: readonly {
     what: "The machine's clock is up to ten minutes wrong and jumps.",
   },
   {
+    name: 'P8 swapped directories (set)',
+    file: 'planted-links',
+    what: 'Who may write the secrets directory too turns its directories into links that lead out of it, and back, as fast as it can, while sets are published by one swap.',
+  },
+  {
+    name: 'P8 swapped directories (each)',
+    file: 'planted-links',
+    what: 'The same, while each file is published for itself. With directories that are looked up by path anew, files were led out here.',
+  },
+  {
     name: 'P10 a week of rotations',
     file: 'p10-week',
     what: 'Values and platform tokens are rotated once a minute for a simulated week, with access tokens of 90 s.',

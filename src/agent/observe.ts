@@ -1,4 +1,4 @@
-import { existsSync, renameSync, statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Logger } from 'pino'
 import type { AgentConfig } from '../config/load.ts'
@@ -7,11 +7,12 @@ import type { HttpRequest, Send } from '../core/http.ts'
 import { SendFailure } from '../core/http.ts'
 import { Secret } from '../core/secret.ts'
 import type { Switch } from '../net/followers.ts'
+import { holding } from '../outputs/held-directory.ts'
 import type { Published } from '../outputs/output.ts'
 import type { Reloaded } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
 import { statusFiles, type StatusFiles } from '../outputs/status-files.ts'
-import { remove, writeNewFile } from '../outputs/volume-write.ts'
+import { replaceFile } from '../outputs/volume-write.ts'
 import { elapsedSince, type Clock } from './clock.ts'
 import type { Report } from './cycle.ts'
 import type { HandOver } from './hand-over.ts'
@@ -194,15 +195,10 @@ async function observed(
 /** Replaces the status document, where its directory is there. Applications may write beside it: no link is followed. */
 function writeStatus(directory: string, status: unknown, log: Logger): void {
   if (!existsSync(directory)) return
-  const half = '.agent.json.tmp'
   try {
-    // Left by a kill between writing and renaming; whoever finds it may remove it.
-    remove(join(directory, half))
     const content = new Secret(`${JSON.stringify(status)}\n`)
-    writeNewFile(directory, half, { content, mode: 0o644 })
-    renameSync(join(directory, half), join(directory, 'agent.json'))
+    holding(directory, (held) => replaceFile(held, 'agent.json', { content, mode: 0o644 }))
   } catch (error) {
-    remove(join(directory, half))
     const why = error instanceof Error ? error.message : 'unknown'
     log.debug({ code: 'STATUS_DOCUMENT', why }, 'the status document could not be written')
   }

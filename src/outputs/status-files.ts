@@ -1,10 +1,10 @@
-import { chmodSync, existsSync, lstatSync, renameSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { Secret } from '../core/secret.ts'
 import { PROVIDED, UPDATED } from '../core/status-names.ts'
+import { holding, type HeldDirectory } from './held-directory.ts'
 import { outputFailure } from './output-failure.ts'
-import { readBytes } from './volume-look.ts'
-import { remove, writeNewFile } from './volume-write.ts'
+import { lookForFile, readBytes } from './volume-look.ts'
+import { removeHalf, replaceFile } from './volume-write.ts'
 
 /** The files by which scripts written for secrets-provider-for-k8s know how far it is. */
 export interface StatusFiles {
@@ -22,11 +22,12 @@ export function statusFiles(directory: string): StatusFiles {
     provided({ changed }) {
       if (!existsSync(directory)) return
       try {
-        for (const name of [UNCHANGED_SCRIPT, PROVIDED, UPDATED])
-          remove(halfOf(join(directory, name)))
-        placeScript(join(directory, UNCHANGED_SCRIPT))
-        if (!isFile(join(directory, PROVIDED))) place(join(directory, PROVIDED), '', 0o666)
-        else if (changed) place(join(directory, UPDATED), '', 0o666)
+        holding(directory, (held) => {
+          for (const name of [UNCHANGED_SCRIPT, PROVIDED, UPDATED]) removeHalf(held, name)
+          placeScript(held)
+          if (lookForFile(held, PROVIDED) === undefined) place(held, PROVIDED)
+          else if (changed) place(held, UPDATED)
+        })
       } catch (error) {
         throw outputFailure(error, directory)
       }
@@ -45,30 +46,15 @@ rm -f ${UPDATED}
 exit 1
 `
 
-function placeScript(path: string): void {
+function placeScript(held: HeldDirectory): void {
+  const found = lookForFile(held, UNCHANGED_SCRIPT)
   // Not as text at once: Node ends the whole program if a file it reads so cannot be closed.
-  const isSame = isFile(path) && readBytes(path).toString() === UNCHANGED
-  if (!isSame) place(path, UNCHANGED, 0o755)
-  else if ((lstatSync(path).mode & 0o777) !== 0o755) chmodSync(path, 0o755)
+  const isSame = found && readBytes(held, UNCHANGED_SCRIPT).toString() === UNCHANGED
+  if (isSame && (found.mode & 0o777) === 0o755) return
+  replaceFile(held, UNCHANGED_SCRIPT, { content: new Secret(UNCHANGED), mode: 0o755 })
 }
 
-/** Applications may write here as well: the new file takes the name by rename, and no link is followed. */
-function place(path: string, text: string, mode: number): void {
-  const half = halfOf(path)
-  try {
-    writeNewFile(dirname(half), basename(half), { content: new Secret(text), mode })
-    renameSync(half, path)
-  } catch (error) {
-    remove(half)
-    throw error
-  }
-}
-
-/** Under this name a kill may leave a file; the next pass removes it. */
-function halfOf(path: string): string {
-  return join(dirname(path), `.${basename(path)}.tmp`)
-}
-
-function isFile(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isFile() ?? false
+/** An empty file that says something by being there; applications may write here as well, and remove it. */
+function place(held: HeldDirectory, name: string): void {
+  replaceFile(held, name, { content: new Secret(''), mode: 0o666 })
 }

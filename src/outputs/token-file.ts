@@ -1,10 +1,11 @@
-import { accessSync, constants, lstatSync, renameSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { accessSync, constants, lstatSync } from 'node:fs'
+import { basename, dirname } from 'node:path'
 import { Secret } from '../core/secret.ts'
+import { holding, type HeldDirectory } from './held-directory.ts'
 import type { Output, Published, Snapshot } from './output.ts'
 import { outputFailure } from './output-failure.ts'
 import { isAsWanted, lookForFile } from './volume-look.ts'
-import { makeDirectory, remove, removeEmptyDirectory, writeNewFile } from './volume-write.ts'
+import { makeDirectory, removeEmptyDirectory, removeHalf, replaceFile } from './volume-write.ts'
 
 export interface TokenFileOptions {
   /** Absolute. */
@@ -28,7 +29,8 @@ export function tokenFile({ path, encoding, whereUnwritable }: TokenFileOptions)
       const content =
         encoding === 'raw' ? accessToken : new Secret(accessToken.bytes().toString('base64'))
       try {
-        return [replace(path, content)]
+        makeDirectory(dirname(path))
+        return holding(dirname(path), (held) => [replace(held, basename(path), content)])
       } catch (error) {
         throw outputFailure(error, dirname(path))
       }
@@ -48,26 +50,15 @@ export function canHoldToken(path: string): boolean {
 
 const MODE = 0o644
 
-function replace(path: string, content: Secret): Published {
-  const directory = dirname(path)
-  const name = basename(path)
+function replace(held: HeldDirectory, name: string, content: Secret): Published {
   const shown = { name, kind: 'token', values: 0, mode: MODE, bytes: content.length }
-  makeDirectory(directory)
-  const half = `.${name}.tmp`
-  // Left by a kill between writing and renaming; whoever finds it may remove it.
-  remove(join(directory, half))
-  if (isAsWanted(lookForFile(directory, name), { content, mode: MODE })) {
+  removeHalf(held, name)
+  if (isAsWanted(held, lookForFile(held, name), { content, mode: MODE })) {
     return { ...shown, state: 'same' }
   }
-  if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory()) {
-    removeEmptyDirectory(path, 'the access token')
+  if (lstatSync(held.at(name), { throwIfNoEntry: false })?.isDirectory()) {
+    removeEmptyDirectory(held, name, 'the access token')
   }
-  try {
-    writeNewFile(directory, half, { content, mode: MODE })
-    renameSync(join(directory, half), path)
-  } catch (error) {
-    remove(join(directory, half))
-    throw error
-  }
+  replaceFile(held, name, { content, mode: MODE })
   return { ...shown, state: 'written' }
 }

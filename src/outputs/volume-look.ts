@@ -7,19 +7,18 @@ import {
   readdirSync,
   readlinkSync,
 } from 'node:fs'
-import { join } from 'node:path'
 import type { SetFile } from './file-set.ts'
+import type { HeldDirectory } from './held-directory.ts'
 import { errorNumber } from './output-failure.ts'
-import { parents } from './relative-path.ts'
 
 /** A name in the secrets directory, not followed. */
 export type FoundName =
   | { readonly kind: 'link'; readonly target: string }
   | { readonly kind: 'file' | 'directory' | 'other' }
 
-/** A regular file: where it is, its permission bits and its size in bytes. */
+/** A regular file: where it is in the secrets directory, its permission bits and its size in bytes. */
 export interface FoundFile {
-  readonly at: string
+  readonly place: string
   readonly mode: number
   readonly bytes: number
 }
@@ -39,9 +38,9 @@ export interface Found {
 export const SET_NAME = /^\.\.\d{1,15}$/
 
 /** Looks at a secrets directory without following a link. */
-export function look(directory: string): Found {
+export function look(held: HeldDirectory): Found {
   const names = new Map(
-    readdirSync(directory).map((name) => [name, lookAt(join(directory, name))] as const),
+    readdirSync(held.at('.')).map((name) => [name, lookAt(held, name)] as const),
   )
   const data = names.get('..data')
   const current = data?.kind === 'link' ? data.target : ''
@@ -49,48 +48,45 @@ export function look(directory: string): Found {
   if (!SET_NAME.test(current) || names.get(current)?.kind !== 'directory') {
     return { names, current: undefined, files, isTidy: true }
   }
-  const isTidy = walk(join(directory, current), '', files)
+  const isTidy = walk(held, `${current}/`, files)
   return { names, current, files, isTidy }
 }
 
-/** The same, for a directory that need not be there. */
-export function lookOrNothing(directory: string): Found {
-  try {
-    return look(directory)
-  } catch (error) {
-    if (errorNumber(error) !== 'ENOENT') throw error
-    return { names: new Map(), current: undefined, files: new Map(), isTidy: true }
-  }
-}
-
 /** The name that `..data` leads to at this moment. */
-export function publishedSet(directory: string): string | undefined {
-  const data = lookAt(join(directory, '..data'))
+export function publishedSet(held: HeldDirectory): string | undefined {
+  const data = lookAt(held, '..data')
   return data.kind === 'link' ? data.target : undefined
 }
 
 /** A file as it is on the volume: in the published set, else plainly in the directory. */
-export function locate(directory: string, found: Found, path: string): FoundFile | undefined {
-  return found.files.get(path) ?? lookForFile(directory, path)
+export function locate(held: HeldDirectory, found: Found, path: string): FoundFile | undefined {
+  return found.files.get(path) ?? lookForFile(held, path)
 }
 
-/** A regular file below `directory` that is reached through real directories alone. */
-export function lookForFile(directory: string, path: string): FoundFile | undefined {
-  for (const parent of parents(path)) {
-    if (!lstatSync(join(directory, parent), { throwIfNoEntry: false })?.isDirectory()) {
-      return undefined
-    }
+/** A regular file that is reached through real directories alone. */
+export function lookForFile(held: HeldDirectory, path: string): FoundFile | undefined {
+  try {
+    const stats = lstatSync(held.at(path), { throwIfNoEntry: false })
+    if (!stats?.isFile()) return undefined
+    return { place: path, mode: stats.mode & 0o7777, bytes: stats.size }
+  } catch (error) {
+    if (!NO_WAY.includes(errorNumber(error) ?? '')) throw error
+    return undefined
   }
-  const at = join(directory, path)
-  const stats = lstatSync(at, { throwIfNoEntry: false })
-  return stats?.isFile() ? { at, mode: stats.mode & 0o7777, bytes: stats.size } : undefined
 }
+
+/** What the system says of a path on which a directory is missing, or is something else. */
+const NO_WAY: readonly string[] = ['ENOENT', 'ENOTDIR']
 
 /** Whether a found file already is as wanted: mode, size, then every byte. */
-export function isAsWanted(found: FoundFile | undefined, wanted: SetFile): boolean {
+export function isAsWanted(
+  held: HeldDirectory,
+  found: FoundFile | undefined,
+  wanted: SetFile,
+): boolean {
   if (found?.mode !== wanted.mode || found.bytes !== wanted.content.length) return false
   try {
-    return readBytes(found.at).equals(wanted.content.bytes())
+    return readBytes(held, found.place).equals(wanted.content.bytes())
   } catch (error) {
     // What we may not read, or what has just gone, is written anew.
     if (errorNumber(error) === undefined) throw error
@@ -98,9 +94,12 @@ export function isAsWanted(found: FoundFile | undefined, wanted: SetFile): boole
   }
 }
 
-/** The bytes of a file; a link in its place is an error. */
-export function readBytes(path: string): Buffer {
-  const file = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW)
+/** The bytes of a file; a link in its place is an error, and a pipe that nobody writes to is empty. */
+export function readBytes(held: HeldDirectory, path: string): Buffer {
+  const file = openSync(
+    held.at(path),
+    constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK,
+  )
   try {
     return readFileSync(file)
   } finally {
@@ -108,21 +107,23 @@ export function readBytes(path: string): Buffer {
   }
 }
 
-function lookAt(path: string): FoundName {
-  const stats = lstatSync(path, { throwIfNoEntry: false })
-  if (stats?.isSymbolicLink()) return { kind: 'link', target: readlinkSync(path) }
+function lookAt(held: HeldDirectory, name: string): FoundName {
+  const stats = lstatSync(held.at(name), { throwIfNoEntry: false })
+  if (stats?.isSymbolicLink()) return { kind: 'link', target: readlinkSync(held.at(name)) }
   if (stats?.isDirectory()) return { kind: 'directory' }
   return { kind: stats?.isFile() ? 'file' : 'other' }
 }
 
-function walk(directory: string, prefix: string, files: Map<string, FoundFile>): boolean {
-  let isTidy = (lstatSync(directory).mode & 0o7777) === 0o755
-  for (const name of readdirSync(directory)) {
-    const at = join(directory, name)
-    const stats = lstatSync(at)
+/** Notes the files below a place such as `..3/` or `..3/sub/`, by their path in the set. */
+function walk(held: HeldDirectory, prefix: string, files: Map<string, FoundFile>): boolean {
+  let isTidy = (lstatSync(held.at(`${prefix}.`)).mode & 0o7777) === 0o755
+  for (const name of readdirSync(held.at(`${prefix}.`))) {
+    const place = prefix + name
+    const stats = lstatSync(held.at(place))
     if (stats.isFile()) {
-      files.set(prefix + name, { at, mode: stats.mode & 0o7777, bytes: stats.size })
-    } else if (!stats.isDirectory() || !walk(at, `${prefix}${name}/`, files)) {
+      const path = place.slice(place.indexOf('/') + 1)
+      files.set(path, { place, mode: stats.mode & 0o7777, bytes: stats.size })
+    } else if (!stats.isDirectory() || !walk(held, `${place}/`, files)) {
       isTidy = false
     }
   }

@@ -1,7 +1,7 @@
 import { symlinkSync, unlinkSync } from 'node:fs'
-import { join } from 'node:path'
 import { Secret } from '../core/secret.ts'
 import type { FileOutcome, FileSet, Publication, SetFile } from './file-set.ts'
+import { holding, type HeldDirectory } from './held-directory.ts'
 import {
   isAsWanted,
   locate,
@@ -14,6 +14,7 @@ import { linkTarget, planSet } from './volume-plan.ts'
 import {
   carry,
   createDirectory,
+  makeParents,
   placeLink,
   remove,
   removeEmptyDirectory,
@@ -27,44 +28,49 @@ import {
  * opens is a link through `..data`. Renaming a new `..data` over the old one is the decisive step:
  * a failure or a kill before it leaves the old set, one after it the new.
  */
-export function publishSet(directory: string, found: Found, set: FileSet): Publication {
-  const kept = keptFiles(directory, found, set)
-  const unchanged = unchangedFiles(found, set)
+export function publishSet(held: HeldDirectory, found: Found, set: FileSet): Publication {
+  const kept = keptFiles(held, found, set)
+  const unchanged = unchangedFiles(held, found, set)
   const plan = planSet(found, { files: set.files, keep: new Set(kept.keys()) }, unchanged)
   for (const name of [...plan.linksAfter, '..data']) {
     if (found.names.get(name)?.kind !== 'directory') continue
-    removeEmptyDirectory(join(directory, name), `a link to the published set`)
+    removeEmptyDirectory(held, name, `a link to the published set`)
   }
-  for (const name of plan.leftovers) removeUnpublished(directory, name)
-  const half = join(directory, `${plan.next ?? found.current ?? ''}.tmp`)
+  for (const name of plan.leftovers) removeUnpublished(held, name)
+  const half = `${plan.next ?? found.current ?? ''}.tmp`
   const made: string[] = []
   try {
     if (plan.next !== undefined) {
-      createDirectory(join(directory, plan.next))
+      createDirectory(held, plan.next)
       made.push(plan.next)
-      build(join(directory, plan.next), { found, files: set.files, unchanged, kept })
+      build(held, plan.next, { found, files: set.files, unchanged, kept })
     }
     for (const name of plan.linksBefore) {
-      symlinkSync(linkTarget(name), join(directory, name))
+      symlinkSync(linkTarget(name), held.at(name))
       made.push(name)
     }
-    if (plan.next !== undefined) placeLink(plan.next, half, join(directory, '..data'))
+    if (plan.next !== undefined) placeLink(held, { target: plan.next, half, path: '..data' })
   } catch (error) {
-    for (const name of made) remove(join(directory, name))
+    for (const name of made) remove(held, name)
     throw error
   }
-  for (const name of plan.linksAfter) placeLink(linkTarget(name), half, join(directory, name))
-  for (const name of plan.unlink) unlinkSync(join(directory, name))
-  const superseded = plan.next === undefined ? undefined : found.current
+  for (const name of plan.linksAfter) {
+    placeLink(held, { target: linkTarget(name), half, path: name })
+  }
+  for (const name of plan.unlink) unlinkSync(held.at(name))
+  const { current } = found
+  const isSuperseded = plan.next !== undefined && current !== undefined
   return {
     outcomes: outcomes(set, { found, unchanged, kept }),
-    sweep: superseded === undefined ? undefined : () => removeUnpublished(directory, superseded),
+    sweep: isSuperseded
+      ? () => holding(held.directory, (later) => removeUnpublished(later, current))
+      : undefined,
   }
 }
 
 /** Removes a set, unless another agent on the same volume has published it since it was looked at. */
-function removeUnpublished(directory: string, name: string): void {
-  if (publishedSet(directory) !== name) remove(join(directory, name))
+function removeUnpublished(held: HeldDirectory, name: string): void {
+  if (publishedSet(held) !== name) remove(held, name)
 }
 
 interface Compared {
@@ -75,31 +81,45 @@ interface Compared {
   readonly kept: ReadonlyMap<string, FoundFile>
 }
 
-function keptFiles(directory: string, found: Found, set: FileSet): ReadonlyMap<string, FoundFile> {
+function keptFiles(
+  held: HeldDirectory,
+  found: Found,
+  set: FileSet,
+): ReadonlyMap<string, FoundFile> {
   const kept = new Map<string, FoundFile>()
   for (const path of set.keep) {
-    const file = locate(directory, found, path)
+    const file = locate(held, found, path)
     if (file !== undefined) kept.set(path, file)
   }
   return kept
 }
 
-function unchangedFiles(found: Found, set: FileSet): ReadonlySet<string> {
-  const paths = [...set.files].filter(([path, file]) => isAsWanted(found.files.get(path), file))
+function unchangedFiles(held: HeldDirectory, found: Found, set: FileSet): ReadonlySet<string> {
+  const paths = [...set.files].filter(([path, file]) =>
+    isAsWanted(held, found.files.get(path), file),
+  )
   return new Set(paths.map(([path]) => path))
 }
 
 function build(
+  held: HeldDirectory,
   next: string,
   { found, files, unchanged, kept }: Compared & { readonly files: ReadonlyMap<string, SetFile> },
 ): void {
+  const paths = [...files.keys(), ...kept.keys()]
+  makeParents(
+    held,
+    paths.map((path) => `${next}/${path}`),
+  )
   for (const [path, file] of files) {
+    const to = `${next}/${path}`
     const old = unchanged.has(path) ? found.files.get(path) : undefined
-    if (old === undefined || !carry(old.at, next, path)) writeNewFile(next, path, file)
+    if (old === undefined || !carry(held, old.place, to)) writeNewFile(held, to, file)
   }
-  for (const [path, { at, mode }] of kept) {
-    if (carry(at, next, path)) continue
-    writeNewFile(next, path, { content: new Secret(readBytes(at)), mode })
+  for (const [path, { place, mode }] of kept) {
+    const to = `${next}/${path}`
+    if (carry(held, place, to)) continue
+    writeNewFile(held, to, { content: new Secret(readBytes(held, place)), mode })
   }
 }
 

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs'
 import type { FileSet, Publication } from './file-set.ts'
+import { holding } from './held-directory.ts'
 import { outputFailure } from './output-failure.ts'
 import { publishEach } from './volume-each.ts'
 import { demandMemory } from './volume-facts.ts'
-import { locate, look, lookOrNothing } from './volume-look.ts'
+import { locate, look } from './volume-look.ts'
 import { publishSet } from './volume-set.ts'
 import { makeDirectory } from './volume-write.ts'
 
@@ -36,20 +38,25 @@ export interface Volume {
 export function volume({ directory, publish, requireTmpfs }: VolumeOptions): Volume {
   return {
     held(paths) {
-      return guarded(directory, () => {
-        const found = lookOrNothing(directory)
-        const plain = [...paths].filter((path) => locate(directory, found, path) !== undefined)
-        return new Set([...found.files.keys(), ...plain])
-      })
+      if (!existsSync(directory)) return new Set()
+      return guarded(directory, () =>
+        holding(directory, (held) => {
+          const found = look(held)
+          const plain = [...paths].filter((path) => locate(held, found, path) !== undefined)
+          return new Set([...found.files.keys(), ...plain])
+        }),
+      )
     },
     publish(set) {
       return guarded(directory, () => {
         makeDirectory(directory)
         if (requireTmpfs === 'true') demandMemory(directory)
-        const found = look(directory)
-        if (publish === 'each') return publishEach(directory, found, set)
-        const { outcomes, sweep } = publishSet(directory, found, set)
-        return { outcomes, sweep: sweep && (() => guarded(directory, sweep)) }
+        return holding(directory, (held) => {
+          const found = look(held)
+          if (publish === 'each') return publishEach(held, found, set)
+          const { outcomes, sweep } = publishSet(held, found, set)
+          return { outcomes, sweep: sweep && (() => guarded(directory, sweep)) }
+        })
       })
     },
   }

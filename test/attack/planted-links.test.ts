@@ -1,7 +1,13 @@
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, expect, test } from 'vitest'
+import { OutputError } from '../../src/core/errors.ts'
+import { Secret } from '../../src/core/secret.ts'
+import { volume } from '../../src/outputs/volume.ts'
+import { record, scaled, stopwatch } from '../support/attack.ts'
+import { temporaryVolume } from '../support/temporary-volume.ts'
 import { workbench, type Workbench } from '../support/workbench.ts'
 
 /*
@@ -89,3 +95,69 @@ test('P8 pipes that nobody writes to keep no agent waiting', async () => {
   expect(JSON.parse(readFileSync(join(secrets, 'db.json'), 'utf8'))).toHaveProperty('user')
   expect(JSON.parse(readFileSync(join(run, 'access-token'), 'utf8'))).toHaveProperty('payload')
 })
+
+/** Turns a directory of the volume into a link and back, as fast as it can. */
+const SWAPPER = `
+import { mkdirSync, readdirSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+const [directory, outside] = process.argv.slice(1)
+const attempt = (act) => { try { act() } catch {} }
+process.stdout.write('ready')
+for (let turn = 0; ; turn++) {
+  const names = ['sub']
+  attempt(() => names.push(...readdirSync(directory).filter((name) => /^\\.\\.\\d+$/.test(name)), '..data/sub'))
+  for (const name of names) {
+    const at = directory + '/' + name
+    attempt(() => renameSync(at, directory + '/aside'))
+    attempt(() => symlinkSync(outside, at))
+    attempt(() => rmSync(at, { force: true }))
+    attempt(() => renameSync(directory + '/aside', at))
+    attempt(() => rmSync(directory + '/aside', { recursive: true, force: true }))
+  }
+}
+`
+
+test.each(['set', 'each'] as const)(
+  'P8 a directory that is swapped for a link between a look and a write leads no secret out (%s)',
+  async (publish) => {
+    const directory = temporaryVolume()
+    const outside = temporaryVolume()
+    writeFileSync(join(outside, 'file'), 'untouched')
+    const child = spawn(
+      process.execPath,
+      ['--input-type=module', '-e', SWAPPER, directory, outside],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    )
+    await once(child.stdout, 'data')
+    const seconds = stopwatch()
+    const target = volume({ directory, publish, requireTmpfs: 'false' })
+    const passes = scaled(300, 20_000)
+    let refused = 0
+
+    for (let pass = 0; pass < passes; pass++) {
+      const files = new Map(
+        ['a', 'sub/b', 'sub/c'].map((path) => [
+          path,
+          { content: new Secret(`canary-${pass}`), mode: 0o644 },
+        ]),
+      )
+      try {
+        target.publish({ files, keep: new Set(), gone: new Set() })
+      } catch (error) {
+        if (!(error instanceof OutputError)) throw error
+        refused++
+      }
+    }
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+
+    const led = readdirSync(outside).filter((name) => name !== 'file')
+    record(`P8 swapped directories (${publish})`, {
+      tried: { passes },
+      lost: { 'files led out of the volume': led.length },
+      seen: { 'passes refused': refused },
+      seconds: seconds(),
+    })
+    expect(led).toEqual([])
+    expect(readFileSync(join(outside, 'file'), 'utf8')).toBe('untouched')
+  },
+)

@@ -16,6 +16,7 @@ import {
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { Secret } from '../../src/core/secret.ts'
+import { holding } from '../../src/outputs/held-directory.ts'
 import { outputFailure } from '../../src/outputs/output-failure.ts'
 import { volume } from '../../src/outputs/volume.ts'
 import { writeNewFile } from '../../src/outputs/volume-write.ts'
@@ -392,7 +393,10 @@ test.each(['file', 'link'])(
     if (kind === 'link') symlinkSync(outside, join(directory, 'a'))
     else writeFileSync(join(directory, 'a'), 'there')
 
-    const act = () => writeNewFile(directory, 'a', { content: new Secret('new'), mode: 0o644 })
+    const act = () =>
+      holding(directory, (held) =>
+        writeNewFile(held, 'a', { content: new Secret('new'), mode: 0o644 }),
+      )
 
     expect(act).toThrow('EEXIST')
     expect(readFileSync(outside, 'utf8')).toBe('outside')

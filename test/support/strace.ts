@@ -30,26 +30,43 @@ export function injecting(
   { name, when }: Pick<SystemCall, 'name' | 'when'>,
   what: string,
 ): readonly string[] {
-  return [...tracing(file, [name]), '-e', `inject=${name}:${what}:when=${when}`]
+  // What is opened is noted as well: the path of a call may begin at an open directory.
+  return [
+    ...tracing(file, [...new Set([name, 'openat'])]),
+    '-e',
+    `inject=${name}:${what}:when=${when}`,
+  ]
 }
 
 /** The calls that a trace holds of one thread, counted by name. */
 export function callsOf(file: string, thread: number): SystemCall[] {
   const counts = new Map<string, number>()
-  return readFileSync(file, 'utf8')
-    .split('\n')
-    .flatMap((line) => {
-      const [, id, name = '', text = ''] = /^(\d+) +(\w+)(\(.*)$/.exec(line) ?? []
-      if (Number(id) !== thread) return []
-      const when = (counts.get(name) ?? 0) + 1
-      counts.set(name, when)
-      return [{ name, when, text }]
-    })
+  return linesOf(file).flatMap((line) => {
+    const [, id, name = '', text = ''] = /^(\d+) +(\w+)(\(.*)$/.exec(line) ?? []
+    if (Number(id) !== thread) return []
+    const when = (counts.get(name) ?? 0) + 1
+    counts.set(name, when)
+    return [{ name, when, text }]
+  })
 }
 
 /** The line of the call that something was made to happen to. */
 export function injected(file: string): string | undefined {
+  return linesOf(file).find((line) => /\((INJECTED|DELAYED)|\+\+\+ killed by SIGKILL/.test(line))
+}
+
+/** The lines of a trace, each path that begins at an open directory with that directory's own path. */
+function linesOf(file: string): string[] {
+  const opened = new Map<string, string>()
   return readFileSync(file, 'utf8')
     .split('\n')
-    .find((line) => /\((INJECTED|DELAYED)|\+\+\+ killed by SIGKILL/.test(line))
+    .map((line) => {
+      const [, number = '', path = ''] = /= (\d+)<([^>]+)>/.exec(line) ?? []
+      const resolved = line.replaceAll(
+        /\/proc\/self\/fd\/(\d+)/g,
+        (begin, descriptor: string) => opened.get(descriptor) ?? begin,
+      )
+      if (number !== '') opened.set(number, path)
+      return resolved
+    })
 }
