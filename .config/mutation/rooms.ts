@@ -18,6 +18,7 @@ export const PROCESS_ONLY: Readonly<Record<string, readonly string[]>> = {
     'inputs',
     'secret-store',
     'shell',
+    'small',
     'start',
     'traced',
     'wake',
@@ -33,4 +34,21 @@ export function mutated(room = ''): readonly string[] {
   if (room === 'injector') return INJECTOR.map((name) => `src/injector/${name}.ts`)
   const left = (PROCESS_ONLY[room] ?? []).map((name) => `!src/${room}/${name}.ts`)
   return [`src/${room}/**/*.ts`, ...left]
+}
+
+/** Suites of a room that stand elsewhere. */
+const ELSEWHERE: Readonly<Record<string, readonly string[]>> = {
+  conjur: ['test/interop/client-replay.test.ts'],
+  identity: ['test/contract/identity-source.test.ts'],
+}
+
+/** A room's suites that run our code in their own process: a program that a test starts is built, and holds no mutant. */
+export function suites(room: string): readonly string[] {
+  return [
+    `test/${room}/**/*.test.ts`,
+    ...(ELSEWHERE[room] ?? []),
+    '!test/agent/herd.test.ts',
+    '!test/injector/process.test.ts',
+    '!test/outputs/volume-readers.test.ts',
+  ]
 }
