@@ -18,6 +18,6 @@ export default {
   disableTypeChecks: false,
   tempDirName: `.stryker-tmp/${room}`,
   ignorePatterns: ['dist', '.testbed', 'charts', 'deploy', 'coverage', 'docs', 'bench'],
-  reporters: ['json'],
+  reporters: ['json', 'progress-append-only'],
   jsonReporter: { fileName: `.stryker-tmp/${room}.json` },
 }

@@ -18,7 +18,7 @@ export async function fromContainer(
 ): Promise<Outcome<AwsCredentials>> {
   const { url } = origin
   const place: Place = {
-    name: `the container credentials at ${url.host}`,
+    name: `the container credentials endpoint at ${url.host}`,
     silenceHint: 'see that the task role or Pod Identity agent is there: env | grep AWS_CONTAINER',
     again: AGAIN,
   }
@@ -38,7 +38,7 @@ export async function fromContainer(
       if (reply.status === 200) return credentialsIn(reply, { place, now })
       const about = { place, reply, now }
       if (reply.status === 429 || reply.status >= 500) {
-        const error = problem('IDENTITY_NOT_READY', `${place.name} answer ${describe(reply)}`, {
+        const error = problem('IDENTITY_NOT_READY', `${place.name} answers ${describe(reply)}`, {
           ...about,
           hint: place.silenceHint,
           retryable: true,
@@ -48,7 +48,7 @@ export async function fromContainer(
       const code = textField(jsonObject(reply), 'code')
       const error = problem(
         'IDENTITY_REFUSED',
-        `${place.name} are refused (${reply.status}${code === undefined ? '' : `, ${code}`})`,
+        `${place.name} refuses (${reply.status}${code === undefined ? '' : `, ${code}`})`,
         {
           ...about,
           hint: 'give the pod or task a role: aws eks list-pod-identity-associations, or taskRoleArn',

@@ -66,32 +66,25 @@ function understand(reply: HttpReply, context: Context): Outcome<AwsCredentials>
     }
     return credentialsOf(found, reply, { place, now })
   }
-  const code = element(xml, 'Code') ?? 'no code'
+  const code = element(xml, 'Code')
+  const said = code === undefined ? describe(reply) : `${reply.status}, ${code}`
   const about = { place, reply, now }
   if (
     reply.status === 429 ||
     reply.status >= 500 ||
-    /^(Throttling|IDPCommunicationError)/.test(code)
+    /^(Throttling|IDPCommunicationError)/.test(code ?? '')
   ) {
-    const error = problem(
-      'IDENTITY_NOT_READY',
-      `${place.name} answers ${describe(reply)}, ${code}`,
-      {
-        ...about,
-        hint: place.silenceHint,
-        retryable: true,
-      },
-    )
+    const error = problem('IDENTITY_NOT_READY', `${place.name} answers ${said}`, {
+      ...about,
+      hint: place.silenceHint,
+      retryable: true,
+    })
     return { error, again: PATIENT }
   }
-  const error = problem(
-    'IDENTITY_REFUSED',
-    `${place.name} refuses ${roleArn} (${reply.status}, ${code})`,
-    {
-      ...about,
-      hint: `compare the role's trust policy with the token's issuer, sub and aud: aws iam get-role --role-name ${roleArn.split('/').pop() ?? roleArn}`,
-    },
-  )
+  const error = problem('IDENTITY_REFUSED', `${place.name} refuses ${roleArn} (${said})`, {
+    ...about,
+    hint: `compare the role's trust policy with the token's issuer, sub and aud: aws iam get-role --role-name ${roleArn.split('/').pop() ?? roleArn}`,
+  })
   return code === 'ExpiredTokenException' ? { error, again: READ_AGAIN } : { error }
 }
 

@@ -25,7 +25,7 @@ export function discovery(
   options: DiscoveryOptions,
 ): (signal: AbortSignal) => Promise<Outcome<Provider>> {
   const { clock, issuer, place } = options
-  const url = new URL(`${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`)
+  const url = new URL(descriptionOf(issuer))
   let known: { readonly provider: Provider; readonly until: number } | undefined
   return async (signal) => {
     if (known !== undefined && clock.now() < known.until) return { value: known.provider }
@@ -44,6 +44,14 @@ export function discovery(
     if ('value' in outcome) known = { provider: outcome.value, until: clock.now() + CACHED_MS }
     return outcome
   }
+}
+
+function descriptionOf(issuer: string): string {
+  return `${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`
+}
+
+function howToSee(issuer: string): string {
+  return `curl -sS ${descriptionOf(issuer)}`
 }
 
 function understand(
@@ -66,7 +74,7 @@ function understand(
       `${place.name} does not describe itself (${describe(reply)})`,
       {
         ...about,
-        hint: `CONJUR_OIDC_ISSUER must be the issuer as the provider writes it: curl -sS ${issuer.replace(/\/$/, '')}/.well-known/openid-configuration`,
+        hint: `CONJUR_OIDC_ISSUER must be the issuer as the provider writes it: ${howToSee(issuer)}`,
       },
     )
     return { error }
@@ -81,7 +89,10 @@ function understand(
         : `${place.name} calls itself ${named ?? 'nothing'}, not ${issuer}`,
       {
         ...about,
-        hint: `write in CONJUR_OIDC_ISSUER what the provider calls itself: ${named ?? issuer}`,
+        hint:
+          named === undefined || named === issuer
+            ? `see its description: ${howToSee(issuer)}`
+            : `write in CONJUR_OIDC_ISSUER what the provider calls itself: ${named}`,
       },
     )
     return { error }
