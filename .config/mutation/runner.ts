@@ -47,6 +47,7 @@ const runner = {
   async init(): Promise<void> {
     process.on('unhandledRejection', (failure) => uncaught.push(failure))
     process.on('uncaughtException', (failure) => uncaught.push(failure))
+    sparing([0, 1, -1, process.ppid, process.pid])
     registerHooks({
       resolve: (specifier, context, next) =>
         specifier === 'vitest' && context.parentURL !== SUITE
@@ -124,6 +125,15 @@ const runner = {
     }
     return { status: 'survived', nrOfTests: count }
   },
+}
+
+/** A mutant that signals whom it should not must not end the one who tries it. */
+function sparing(spared: readonly number[]): void {
+  const kill = process.kill.bind(process)
+  process.kill = (pid, signal) => {
+    if (signal === 0 || !spared.includes(pid)) return kill(pid, signal)
+    throw Object.assign(new Error(`kill ESRCH: ${pid} is spared`), { code: 'ESRCH' })
+  }
 }
 
 const ENDLESS = Symbol('a test that does not end')

@@ -17,7 +17,16 @@ export default {
   tsconfigFile: 'none.json',
   disableTypeChecks: false,
   tempDirName: `.stryker-tmp/${room}`,
-  ignorePatterns: ['dist', '.testbed', 'charts', 'deploy', 'coverage', 'docs', 'bench'],
+  ignorePatterns: [
+    '.stryker-tmp',
+    'dist',
+    '.testbed',
+    'charts',
+    'deploy',
+    'coverage',
+    'docs',
+    'bench',
+  ],
   reporters: ['json', 'progress-append-only'],
   jsonReporter: { fileName: `.stryker-tmp/${room}.json` },
 }

@@ -62,8 +62,14 @@ async function readLater(path: string): Promise<string> {
   const { open } = await import('node:fs/promises')
   const file = await open(path, 'r')
   try {
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(READ_LIMIT), 0, READ_LIMIT, 0)
-    return buffer.toString('utf8', 0, bytesRead)
+    const buffer = Buffer.alloc(READ_LIMIT)
+    let length = 0
+    // A pipe knows no positions, and gives its bytes piece by piece.
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, length, READ_LIMIT - length, null)
+      if (bytesRead === 0) return buffer.toString('utf8', 0, length)
+      length += bytesRead
+    }
   } finally {
     await file.close()
   }

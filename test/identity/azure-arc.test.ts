@@ -106,6 +106,7 @@ test("an older agent's token, of the machine instead, is refused", async () => {
     code: 'IDENTITY_REFUSED',
     message:
       'the Arc agent at 127.0.0.1:40342 does not say that its token is of the managed identity with client id c-web',
+    hint: "upgrade azcmagent, or unset CONJUR_AUTHN_AZURE_CLIENT_ID to use the machine's own identity",
   })
 })
 
@@ -151,6 +152,7 @@ test('a challenge that names another file is refused, and nothing is read or sen
   expect(error).toMatchObject({
     code: 'IDENTITY_REFUSED',
     message: 'the Arc agent at 127.0.0.1:40342 names a challenge file outside its own directory',
+    hint: 'find out what listens at the Arc agent at 127.0.0.1:40342 (ss -ltnp): it is not azcmagent, whose files are in /var/opt/azcmagent/tokens',
   })
   expect(platform.requests).toHaveLength(1)
 })
@@ -186,6 +188,9 @@ test.each<[string, (path: string) => Promise<void>, string]>([
   expect(error).toMatchObject({
     code: 'IDENTITY_REFUSED',
     message: `the challenge file ${path} ${why}`,
+    hint: `see who made it: ls -ln ${path}; azcmagent makes them root's, short and read-only`,
+    retryable: false,
+    facts: { path },
   })
   expect(platform.requests).toHaveLength(1)
 })
@@ -221,8 +226,68 @@ test('an agent that starts late is waited for', async () => {
 
 test('P8: an endpoint on another machine is refused', () => {
   expect(() => source({ endpoint: new URL('http://10.0.0.1:40342/') })).toThrow(
-    '10.0.0.1:40342 is no place for an Arc agent',
+    expect.objectContaining({
+      code: 'IDENTITY_REFUSED',
+      message: '10.0.0.1:40342 is no place for an Arc agent',
+      hint: 'IDENTITY_ENDPOINT must be on this machine, as azcmagent sets it: http://localhost:40342/…',
+    }),
   )
+})
+
+test.each([404, 408, 429, 500, 502, 503, 504])('P5 %i is waited out, and told', async (status) => {
+  platform.script(ARC_HOST, [{ fault: { status }, times: 99 }])
+
+  const error = await failure()
+
+  expect(clock.waits.slice(0, 6)).toEqual([1000, 2000, 4000, 8000, 16_000, 16_000])
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the Arc agent at 127.0.0.1:40342 answers ${status}`,
+    hint: 'start it: systemctl status himdsd; azcmagent show',
+    retryable: true,
+  })
+})
+
+test('P5 an answer out of turn is told, to the first question or the second', async () => {
+  const path = join(directory.path, '1.key')
+  await writeFile(path, 'x')
+  platform.script(ARC_HOST, [challenge(path), { status: 401 }])
+
+  const error = await failure()
+
+  expect(platform.requests).toHaveLength(2)
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message: 'the Arc agent at 127.0.0.1:40342 answers 401 out of turn',
+    hint: 'see what the agent says (azcmagent show, azcmagent logs), and whether it is azcmagent at all',
+  })
+})
+
+test('P5 a challenge file that is always gone is told after two new questions', async () => {
+  const path = join(directory.path, 'gone.key')
+  platform.script(ARC_HOST, [{ fault: challenge(path), times: 99 }])
+
+  const error = await failure()
+
+  expect(clock.waits).toEqual([1000, 1000])
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the challenge file ${path} is gone or unreadable (ENOENT)`,
+    hint: `mount ${directory.path} of the machine into this container, read-only`,
+    retryable: true,
+    facts: { path, reason: 'ENOENT' },
+  })
+})
+
+test.each([
+  [{ kind: 'clientId', value: 'c-web' }, 'client_id=c-web'],
+  [{ kind: 'objectId', value: 'o-web' }, 'object_id=o-web'],
+  [{ kind: 'resourceId', value: '/r/web' }, 'msi_res_id=%2Fr%2Fweb'],
+] as const)('%o is sent and echoed', async (selector, query) => {
+  const token = await source({ selector }).token(signal)
+
+  expect(token.claims['appid']).toBe('c-web')
+  expect(platform.requests[0]?.target).toMatch(new RegExp(`&${query}$`))
 })
 
 function challenge(path: string): Reply {

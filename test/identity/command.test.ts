@@ -76,6 +76,8 @@ test.each([
   expect(error).toMatchObject({
     code: 'IDENTITY_MALFORMED',
     message: `the identity command ${program} does not print {"token": "…"}`,
+    hint: `run it by hand as this user: ${program} must print one JSON object and nothing else`,
+    facts: { command: program },
   })
 })
 
@@ -87,7 +89,9 @@ test('P2: what it prints is in no error', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_REFUSED',
     message: `the identity command ${program} ends with exit code 3`,
+    hint: `run it by hand as this user and read what it says on standard error: ${program}`,
     retryable: true,
+    facts: { command: program, exitCode: 3 },
   })
   expect(JSON.stringify([error.message, error.hint, error.facts])).not.toContain('s3cr3t')
 })
@@ -108,7 +112,46 @@ test('one that is never ready is IDENTITY_NOT_READY', async () => {
 
   const error = await failure({ budgetMs: 3000 })
 
-  expect(error).toMatchObject({ code: 'IDENTITY_NOT_READY', retryable: true })
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the identity command ${program} has no token yet (exit code 75)`,
+    retryable: true,
+    facts: { command: program, exitCode: 75 },
+  })
+})
+
+test('one that a signal ends is refused by the name of that signal', async () => {
+  await script('kill -TERM $$')
+
+  const error = await failure()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    message: `the identity command ${program} is ended by SIGTERM`,
+    facts: { command: program, exitCode: undefined },
+  })
+})
+
+test('64 KiB to the last byte are read, in however many pieces they come', async () => {
+  await script(`printf '{"apiKey":"'; head -c 65520 /dev/zero | tr '\\0' 'k'; printf '"}\\n\\n'`)
+
+  const credential = await source({ yields: 'api-key' }).token(signal)
+
+  expect(credential.secret.text()).toBe('k'.repeat(65_520))
+})
+
+test('what it left running when it ended is killed', async () => {
+  const pidFile = join(directory.path, 'pid')
+  await script(`sleep 1000 > /dev/null & echo $! > '${pidFile}'; echo '{"apiKey":"k"}'`)
+
+  await source({ yields: 'api-key' }).token(signal)
+
+  const pid = Number(await readFile(pidFile, 'utf8'))
+  await vi.waitFor(async () => expect(await isGone(pid)).toBe(true))
+})
+
+test('it is named, and no file is watched', () => {
+  expect(source()).toMatchObject({ name: 'command', watched: [] })
 })
 
 test('output without end is cut at 64 KiB and the command killed', async () => {
@@ -131,6 +174,9 @@ test('a command that does not end is killed with its children', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_NOT_READY',
     message: `the identity command ${program} does not end within 0.3 s`,
+    hint: `run it by hand (time ${program}), or raise CONJUR_IDENTITY_COMMAND_TIMEOUT`,
+    retryable: true,
+    facts: { command: program },
   })
   const pid = Number(await readFile(pidFile, 'utf8'))
   await vi.waitFor(async () => expect(await isGone(pid)).toBe(true))
@@ -155,6 +201,8 @@ test('a command that is not there is IDENTITY_ABSENT', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_ABSENT',
     message: `the identity command ${program} cannot be started (ENOENT)`,
+    hint: `CONJUR_IDENTITY_COMMAND must name a program that is there and executable: ls -l ${program}`,
+    facts: { command: program, reason: 'ENOENT' },
   })
 })
 

@@ -1,4 +1,5 @@
-import { chmod, mkdir, rename, symlink, writeFile } from 'node:fs/promises'
+import { execFileSync } from 'node:child_process'
+import { chmod, mkdir, open, rename, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { expect, test } from 'vitest'
@@ -127,6 +128,64 @@ test('a directory in place of the file is IDENTITY_MALFORMED', async () => {
     code: 'IDENTITY_MALFORMED',
     message: `the token file ${directory.path} cannot be read (EISDIR)`,
   })
+})
+
+test('a pipe is waited for, and read to its end in whatever pieces it gives', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  execFileSync('mkfifo', [path])
+  const jwt = await maker.make()
+
+  const asked = projectedToken({ path, clock }).token(signal)
+  const pipe = await open(path, 'w')
+  await pipe.write(jwt.slice(0, 10))
+  await pipe.write(jwt.slice(10))
+  await pipe.close()
+
+  expect((await asked).secret.text()).toBe(jwt)
+})
+
+test('P5 what cannot be read is told whole', async () => {
+  await using directory = await temporaryDirectory()
+  const path = join(directory.path, 'token')
+  await writeFile(path, '')
+  const about = async (at: string): Promise<unknown> =>
+    projectedToken({ path: at, clock, setting: 'SOME_SETTING' })
+      .token(signal)
+      .catch((error: unknown) => error)
+
+  expect(await about(`${path}/below`)).toMatchObject({
+    code: 'IDENTITY_ABSENT',
+    message: `there is no token file ${path}/below`,
+    hint: `mount the token there, or name its path in SOME_SETTING (ls -l ${path}/below)`,
+    facts: { path: `${path}/below`, setting: 'SOME_SETTING', reason: 'ENOTDIR' },
+  })
+  expect(await about(directory.path)).toMatchObject({
+    hint: `SOME_SETTING must name a file that holds one JWT (ls -l ${directory.path})`,
+    retryable: true,
+    facts: { path: directory.path, setting: 'SOME_SETTING', reason: 'EISDIR' },
+  })
+  expect(await about(path)).toMatchObject({
+    hint: 'have one JWT written there (a projected serviceAccountToken, for one), or name its path in SOME_SETTING',
+    retryable: true,
+    facts: { from: path },
+  })
+})
+
+test('a token of another place has another name', () => {
+  expect(projectedToken({ path: '/a', clock })).toMatchObject({ name: 'projected-token' })
+  expect(projectedToken({ path: '/a', clock, name: 'oidc-token-file' })).toMatchObject({
+    name: 'oidc-token-file',
+    watched: ['/a'],
+  })
+})
+
+test('P7 a signal that has come stops before the file is opened', async () => {
+  const reason = new Error('SIGTERM')
+
+  const asked = projectedToken({ path: '/nowhere', clock }).token(AbortSignal.abort(reason))
+
+  await expect(asked).rejects.toBe(reason)
 })
 
 test.skipIf(process.getuid?.() === 0)(
