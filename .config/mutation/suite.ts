@@ -1,5 +1,4 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { format } from 'node:util'
 
 /** What the tests import as `vitest` while mutants are tried: the same words, run in this process, any number of times. */
 export { expect } from 'vitest'
@@ -67,12 +66,9 @@ export const describe = withVariants((name, body) => {
 })
 export const test = withVariants((name, body) => {
   const around = group
-  const path = `${around.name} > ${name}`
-  const same = declared.filter(({ id }) => id === path || id.startsWith(`${path} #`)).length
-  declared.push({
-    id: same === 0 ? path : `${path} #${same}`,
-    body: () => runAround(around, body),
-  })
+  // Named by what stands in the file, so that it has the same name in every process.
+  const id = `${around.name} > ${name} #${declared.length}`
+  declared.push({ id, body: () => runAround(around, body) })
 })
 
 async function runAround(around: Group, body: Body): Promise<void> {
@@ -114,7 +110,7 @@ function withVariants(declare: Declare): Variants {
         for (const row of rows) {
           const given: readonly unknown[] = Array.isArray(row) ? row : [row]
           const body = bodyOf(rest)
-          declare(format(name, ...given).slice(0, 300), () => body(...given))
+          declare(name, () => body(...given))
         }
       },
     skipIf: (condition: unknown): Variants =>

@@ -67,7 +67,8 @@ export async function whileLeading(
       await Promise.race([clock.sleep(TURN_MS, signal), failureOf(leading?.done)])
     }
   } finally {
-    await stepDown()
+    // Work that failed by itself is why we are here: the Lease is given back all the same.
+    await stepDown().catch(() => undefined)
     if (told === 'leading') await giveBack(lease, { identity, clock })
   }
 }

@@ -1,8 +1,10 @@
 import { expect, test } from 'vitest'
 import { cycle, type Report, type Task } from '../../src/agent/cycle.ts'
 import { emptyMemory, type Memory } from '../../src/agent/memory.ts'
+import type { Outcome } from '../../src/conjur/retrieve.ts'
 import { ConjurError, OutputError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
+import type { Published } from '../../src/outputs/output.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
 
@@ -13,6 +15,7 @@ function pass(stages: FakeStages, memory: Memory = emptyMemory, task = all): Pro
   return cycle(stages, { memory, task }, signal)
 }
 
+const failed = { kind: 'failed', error: unavailable() } as const
 const refused = (): ConjurError =>
   new ConjurError('CONJUR_UNAUTHENTICATED', 'no', { hint: 'h', retryable: true })
 
@@ -115,6 +118,18 @@ test('P4 a refusal, a value and a refusal are not two in a row', async () => {
   expect(stages.shown.values).toEqual({ a: '1', b: '2' })
 })
 
+test('P4 a refusal, a failure and a refusal are not two in a row', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1', b: '2' })
+  let { memory } = await pass(stages)
+
+  for (const answer of [{ kind: 'missing' }, failed, { kind: 'forbidden' }] as const) {
+    stages.server.set('b', answer)
+    ;({ memory } = await pass(stages, memory))
+  }
+
+  expect(stages.shown.values).toEqual({ a: '1', b: '2' })
+})
+
 test('P4 refusals from something that is not Conjur never count', async () => {
   const stages = fakeStages(fakeClock(), { b: '2' })
   stages.answersWhoami = false
@@ -154,6 +169,106 @@ test('an output that fails does not stop the others', async () => {
 
   expect(report.outputErrors.map(({ code }) => code)).toEqual(['OUTPUT_UNWRITABLE'])
   expect(stages.shown.values).toEqual({ a: '1' })
+})
+
+test('a token that is refused right after its login is not asked for again', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stages.faults.read.push(refused())
+
+  const report = await pass(stages)
+
+  expect(stages.events).toEqual(['login', 'token', 'read'])
+  expect(report).toMatchObject({ isTokenRefused: false, error: { code: 'CONJUR_UNAUTHENTICATED' } })
+})
+
+test('where no token file is asked for, none is written', async () => {
+  const stages = { ...fakeStages(fakeClock(), { a: '1' }), tokenOutput: undefined }
+  const { memory } = await cycle(stages, { memory: emptyMemory, task: all }, signal)
+
+  await cycle(stages, { memory, task: all }, signal)
+
+  expect(stages.events).toEqual(['login', 'read', 'set', 'read', 'set'])
+})
+
+test('a defect of ours is no report', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const defect = new TypeError('ours')
+  const broken = [
+    { ...stages, retrieve: () => Promise.reject(defect) },
+    { ...stages, outputs: [{ name: 'set', publish: () => Promise.reject(defect) }] },
+  ]
+  const { memory } = await pass(stages)
+
+  for (const one of broken) {
+    await expect(cycle(one, { memory, task: all }, signal)).rejects.toBe(defect)
+  }
+})
+
+test('P4 the connection of followers refuses for itself', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  stages.answersWhoami = false
+  let answer: Outcome = { kind: 'value', value: new Secret('1') }
+  const both: FakeStages = {
+    ...stages,
+    retrieve: async (token, end) => ({
+      ...(await stages.retrieve(token, end)),
+      others: new Map([['old:a', answer]]),
+    }),
+  }
+  let { memory } = await pass(both)
+  answer = { kind: 'missing' }
+
+  for (let count = 0; count < 2; count++) ({ memory } = await pass(both, memory))
+
+  expect(stages.shown).toMatchObject({ values: { a: '1' }, unknown: [] })
+})
+
+function showing(stages: FakeStages, standing: () => readonly Published[]): FakeStages {
+  const [set, ...others] = stages.outputs
+  return {
+    ...stages,
+    outputs: [...(set === undefined ? [] : [set, { ...set, standing }]), ...others],
+  }
+}
+
+test('what an earlier run left is told by a pass that learns nothing', async () => {
+  const left = { name: 'db.yaml', kind: 'yaml', values: 1, state: 'kept' } as const
+  const stages = showing(fakeStages(fakeClock(), { a: '1' }), () => [left])
+  stages.faults.read.push(unavailable())
+
+  const away = await pass(stages)
+  const renewal = await pass(stages, away.memory, { values: false, renew: true })
+  const { memory } = await pass(stages)
+  stages.faults.read.push(unavailable())
+  const later = await pass(stages, memory)
+
+  expect([away.standing, renewal.standing, later.standing]).toEqual([[left], [left], undefined])
+})
+
+test('P4 an output that cannot even be looked at does not end a pass', async () => {
+  const stages = showing(fakeStages(fakeClock(), { a: '1' }), () => {
+    throw new OutputError('OUTPUT_UNWRITABLE', 'no', { hint: 'h' })
+  })
+  stages.faults.read.push(unavailable())
+
+  expect(await pass(stages)).toMatchObject({ error: { code: 'CONJUR_UNAVAILABLE' } })
+})
+
+test('P7 an output that fails because the pass is aborted is no failure of that output', async () => {
+  const stop = new AbortController()
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const publish = (): Promise<never> => {
+    stop.abort(new Error('asked to end'))
+    return Promise.reject(new OutputError('OUTPUT_UNWRITABLE', 'no', { hint: 'h' }))
+  }
+
+  const ended = cycle(
+    { ...stages, outputs: [{ name: 'set', publish }] },
+    { memory: emptyMemory, task: all },
+    stop.signal,
+  )
+
+  await expect(ended).rejects.toThrow('asked to end')
 })
 
 test('P7 an aborted pass ends with the reason of the signal', async () => {

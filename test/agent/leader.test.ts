@@ -134,3 +134,44 @@ test('P7 an end is heard at once', async () => {
   expect(clock.now()).toBe(before)
   expect(first.isWorking()).toBe(false)
 })
+
+test('work that fails by itself is heard, and the Lease given back', async () => {
+  const clock = fakeClock()
+  const lease = fakeLease()
+  const defect = new Error('ours')
+
+  const led = whileLeading(
+    { lease, identity: 'web-1', clock: agentClock(clock), onChange: () => undefined },
+    () => Promise.reject(defect),
+    new AbortController().signal,
+  )
+
+  await expect(led).rejects.toBe(defect)
+  expect(lease.holder()).toBe('')
+})
+
+test('a replica that never led gives nothing back', async () => {
+  const clock = fakeClock()
+  const lease = fakeLease()
+  await lease.write('web-2', { now: clock.now(), seconds: 15, over: undefined })
+  const own = replica('web-2', { ...lease, write: async () => false }, clock)
+  await pass(clock, 1000)
+
+  await own.stop()
+
+  expect(lease.holder()).toBe('web-2')
+})
+
+test('P7 one that is asked to end before its turn does not take the Lease', async () => {
+  const clock = fakeClock()
+  const lease = fakeLease()
+
+  const led = whileLeading(
+    { lease, identity: 'web-1', clock: agentClock(clock), onChange: () => undefined },
+    () => new Promise(() => undefined),
+    AbortSignal.abort(new Error('asked to end')),
+  )
+
+  await expect(led).rejects.toThrow('asked to end')
+  expect(lease.holder()).toBe('')
+})

@@ -1,4 +1,4 @@
-import { mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, statSync, utimesSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -6,8 +6,9 @@ import type { Report } from '../../src/agent/cycle.ts'
 import { emptyMemory } from '../../src/agent/memory.ts'
 import { createObserver, type Observer } from '../../src/agent/observe.ts'
 import { tellPlaces } from '../../src/agent/places.ts'
+import type { Waking } from '../../src/agent/waking.ts'
 import { loadConfig, type AgentConfig } from '../../src/config/load.ts'
-import { ConjurError } from '../../src/core/errors.ts'
+import { ConjurError, IdentityError } from '../../src/core/errors.ts'
 import { SendFailure } from '../../src/core/http.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { fakeClock } from '../support/fake-clock.ts'
@@ -29,7 +30,10 @@ interface Watching {
   readonly report: (overrides?: Partial<Report>) => Report
 }
 
-async function watching(environment: Readonly<Record<string, string>> = {}): Promise<Watching> {
+async function watching(
+  environment: Readonly<Record<string, string>> = {},
+  waking?: Waking,
+): Promise<Watching> {
   const home = await onDisk()
   const statusDirectory = join(home, 'status')
   mkdirSync(statusDirectory)
@@ -52,7 +56,7 @@ async function watching(environment: Readonly<Record<string, string>> = {}): Pro
   })
   const { log, lines } = logLines()
   const clock = agentClock(fakeClock(NOW))
-  const observer = createObserver({ config, log, clock, version: '1.2.3' })
+  const observer = createObserver({ config, log, clock, version: '1.2.3', waking })
   return {
     observer,
     lines,
@@ -208,6 +212,164 @@ describe("the incumbent's status files", () => {
 
     expect(made(statusDirectory)).toBe(false)
   })
+})
+
+describe('what an agent says at its start', () => {
+  const started = {
+    code: 'STARTED',
+    mode: 'sidecar',
+    conjur: 'conjur.example.com',
+    authenticator: 'authn-jwt/prod',
+    login: 'named by the token',
+    identitySource: 'projected-token',
+    reason: expect.any(String),
+    msg: 'starting',
+  }
+
+  test('is one line', async () => {
+    const { lines } = await watching()
+
+    expect(lines).toEqual([{ level: 'info', ...started }])
+  })
+
+  test('names login and followers, if there are any', async () => {
+    const { lines } = await watching({
+      CONJUR_AUTHN_LOGIN: 'host/apps/web',
+      CONJUR_APPLIANCE_URL: 'https://conjur.example.com https://dr.example.com',
+    })
+
+    expect(lines[0]).toEqual({
+      level: 'info',
+      ...started,
+      login: 'host/apps/web',
+      followers: ['dr.example.com'],
+    })
+  })
+
+  test('tells what was odd about its settings and places', async () => {
+    const directory = await onDisk()
+
+    const { lines } = await watching({
+      CONJUR_SECRETS_DIRECTORY: directory,
+      CONJUR_MAP: 'x',
+      SECRETS_DESTINATION: 'file',
+      CONTAINER_MODE: 'application',
+    })
+
+    expect(lines.map(({ level, code }) => [level, code])).toContainEqual([
+      'warn',
+      'OUTPUT_NOT_TMPFS',
+    ])
+  })
+
+  test('is for who debugs, and no word of its places, where it has slept', async () => {
+    const directory = await onDisk()
+    const environment = { CONJUR_SECRETS_DIRECTORY: directory }
+
+    const { lines } = await watching(environment, wakingUp)
+
+    expect(lines).toEqual([{ level: 'debug', ...started }])
+  })
+})
+
+const wakingUp: Waking = {
+  startedAt: NOW - 3_600_000,
+  checkedAt: NOW - 300_000,
+  valuesAt: undefined,
+  renewAt: undefined,
+  attempt: 0,
+  calm: 0,
+  refused: new Set(),
+}
+
+describe('what an earlier run left', () => {
+  const standing = [{ name: 'db.yaml', kind: 'yaml', values: 1, state: 'kept' }] as const
+
+  test('is as old as its file, and as fresh as the last waking found it', async () => {
+    const secrets = await onDisk()
+    const writtenAt = new Date(NOW - 86_400_000)
+    writeFileSync(join(secrets, 'db.yaml'), 'user: a')
+    utimesSync(join(secrets, 'db.yaml'), writtenAt, writtenAt)
+    const environment = { CONJUR_SECRETS_DIRECTORY: secrets, CONJUR_STALE_AFTER: '1h' }
+    const { observer, statusDirectory, report } = await watching(environment, wakingUp)
+
+    observer.passed(report({ published: [], standing }), next)
+
+    expect(document(statusDirectory)).toMatchObject({
+      startedAt: '2026-01-20T08:00:00.000Z',
+      outputs: [
+        {
+          name: 'db.yaml',
+          kind: 'yaml',
+          values: 1,
+          state: 'fresh',
+          changedAt: '2026-01-19T09:00:00.000Z',
+          checkedAt: '2026-01-20T08:55:00.000Z',
+          nextAt: '2026-01-20T09:05:00.000Z',
+        },
+      ],
+    })
+  })
+
+  test('has no age where its file cannot be looked at', async () => {
+    const { observer, statusDirectory, report } = await watching({}, wakingUp)
+    const token = { name: 'token', kind: 'token', values: 0, state: 'same' } as const
+
+    observer.passed(report({ published: [token], standing }), next)
+
+    const outputs = document(statusDirectory)['outputs']
+    expect(outputs).toMatchObject([{ name: 'token' }, { name: 'db.yaml', state: 'fresh' }])
+    expect(JSON.stringify(outputs)).not.toContain('changedAt')
+  })
+
+  test("a token's age is that of the file it was asked into", async () => {
+    const directory = await onDisk()
+    const path = join(directory, 'access-token')
+    writeFileSync(path, '{}')
+    utimesSync(path, new Date(NOW - 60_000), new Date(NOW - 60_000))
+    const { observer, statusDirectory, report } = await watching(
+      { CONJUR_AUTHN_TOKEN_FILE: path },
+      wakingUp,
+    )
+    const token = { name: 'access-token', kind: 'token', values: 0, state: 'same' } as const
+
+    observer.passed(report({ published: [token] }), next)
+
+    expect(document(statusDirectory)['outputs']).toMatchObject([
+      { name: 'access-token', changedAt: '2026-01-20T08:59:00.000Z' },
+    ])
+  })
+})
+
+test('a token alone does not make an agent ready that has values to bring', async () => {
+  const away = new ConjurError('CONJUR_UNAVAILABLE', 'away', { hint: 'h' })
+  const retry = { error: away, attempt: 1, waitMs: 1000 }
+  const published = [{ name: 'token', kind: 'token', values: 0, state: 'written' }] as const
+  const isReady = async (environment: Readonly<Record<string, string>>): Promise<unknown> => {
+    const { observer, statusDirectory, report } = await watching(environment)
+    observer.passed(report({ published, error: away }), { ...next, retry })
+    return document(statusDirectory)['ready']
+  }
+
+  expect(await isReady({})).toBe(false)
+  expect(await isReady({ CONJUR_SECRETS__DB: '' })).toBe(true)
+})
+
+test('what happens between passes is told', async () => {
+  const { observer, lines } = await watching()
+  const reason = new IdentityError('IDENTITY_NOT_READY', 'not yet', { hint: 'h' })
+
+  observer.identityRetry(reason, 1500)
+  observer.handedOver({ why: 'it is of another host', isOld: false })
+  observer.reloaded({ group: 'db', kind: 'signal', result: 'done', what: 'SIGHUP to 7' })
+  observer.switched({ from: 'a.example.com', to: 'b.example.com', why: 'a.example.com is away' })
+
+  expect(lines.slice(1).map(({ level, code, msg }) => [level, code, msg])).toEqual([
+    ['warn', 'IDENTITY_NOT_READY', 'not yet; again in 1.5 s'],
+    ['info', 'TOKEN_NOT_TAKEN', 'the access token of the file is not used: it is of another host'],
+    ['info', 'RELOAD', 'told the application: SIGHUP to 7'],
+    ['warn', 'SERVER_SWITCHED', 'a.example.com is away; b.example.com is asked from now on'],
+  ])
 })
 
 describe('requests', () => {

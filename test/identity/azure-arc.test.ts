@@ -1,4 +1,4 @@
-import { mkdir, symlink, unlink, writeFile, chmod } from 'node:fs/promises'
+import { chmod, chown, mkdir, symlink, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
@@ -195,6 +195,27 @@ test.each<[string, (path: string) => Promise<void>, string]>([
   expect(platform.requests).toHaveLength(1)
 })
 
+test.skipIf(process.getuid?.() !== 0)(
+  "a challenge file of another user is refused, one of its directory's owner is not",
+  async () => {
+    const path = join(directory.path, 'owned.key')
+    await writeFile(path, 'x')
+    await chown(path, 4711, 0)
+    platform.script(ARC_HOST, [challenge(path), challenge(path), { status: 403 }])
+
+    const foreign = await failure()
+    await chown(directory.path, 4711, 0)
+    await failure()
+
+    expect(foreign.message).toBe(`the challenge file ${path} belongs to another user`)
+    expect(platform.requests.map(({ headers }) => headers['authorization'])).toEqual([
+      undefined,
+      undefined,
+      'Basic x',
+    ])
+  },
+)
+
 test('4096 bytes are read', async () => {
   const path = join(directory.path, 'long.key')
   await writeFile(path, 'x'.repeat(4096))
@@ -288,6 +309,10 @@ test.each([
 
   expect(token.claims['appid']).toBe('c-web')
   expect(platform.requests[0]?.target).toMatch(new RegExp(`&${query}$`))
+})
+
+test('it is named, and no file is watched', () => {
+  expect(source()).toMatchObject({ name: 'azure-arc', watched: [] })
 })
 
 function challenge(path: string): Reply {

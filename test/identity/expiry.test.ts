@@ -4,9 +4,10 @@ import { endOfLife, instant } from '../../src/identity/expiry.ts'
 
 const AT = Date.parse('2026-01-20T09:05:00Z')
 
-test.each([
+const IN_UTC = [
   AT / 1000,
   String(AT / 1000),
+  ` ${AT / 1000} `,
   '1/20/2026 9:05:00 AM +00:00',
   '01/20/2026 09:05:00 +00:00',
   '1/20/2026 9:05:00 AM',
@@ -14,8 +15,24 @@ test.each([
   '2026-01-20 09:05:00',
   '2026-01-20T09:05:00Z',
   '2026-01-20T10:05:00+01:00',
-])('expires_on %s is five past nine', (text) => {
+  ' 2026-01-20 09:05:00.000 ',
+]
+
+test.each(IN_UTC)('expires_on %s is five past nine', (text) => {
   expect(instant(text)).toBe(AT)
+})
+
+test('P3 and it is so wherever the machine stands', () => {
+  const zone = process.env['TZ']
+  process.env['TZ'] = 'Asia/Kolkata'
+  try {
+    expect(new Date(AT).getHours()).toBe(14)
+    expect(IN_UTC.map(instant)).toEqual(IN_UTC.map(() => AT))
+    expect(instant('1/20/2026 12:05:00 AM')).toBe(Date.parse('2026-01-20T00:05:00Z'))
+  } finally {
+    if (zone === undefined) delete process.env['TZ']
+    else process.env['TZ'] = zone
+  }
 })
 
 test.each([

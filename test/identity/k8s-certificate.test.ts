@@ -187,7 +187,11 @@ test('one that an earlier try left behind is not taken', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_NOT_READY',
     message: `Conjur accepts the request, but no certificate arrives at ${certificatePath} within 150 ms`,
+    hint: 'let Conjur exec into this container (RBAC pods/exec), mount a writable directory there, or raise CONJUR_CLIENT_CERT_RETRY_COUNT_LIMIT',
+    retryable: true,
+    facts: { path: certificatePath, copyLog: undefined },
   })
+  expect(clock.waits).toEqual([50, 50, 50])
 })
 
 test("what Conjur's copying complains about is told", async () => {
@@ -210,7 +214,83 @@ test('a certificate of another key is IDENTITY_MALFORMED', async () => {
   expect(error).toMatchObject({
     code: 'IDENTITY_MALFORMED',
     message: `what arrives at ${certificatePath} is no certificate of our key`,
+    hint: `see that no other container of this pod writes ${certificatePath}`,
+    retryable: true,
+    facts: { path: certificatePath },
   })
+})
+
+test('so is what only looks like a certificate', async () => {
+  const text = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n'
+  answer = { ...answer, deliver: () => writeFile(certificatePath, text) }
+
+  expect(await failure({ budgetMs: 0 })).toMatchObject({ code: 'IDENTITY_MALFORMED' })
+})
+
+test('one that arrives at the last look is taken', async () => {
+  let certificate = ''
+  answer = {
+    ...answer,
+    deliver: (made) => {
+      certificate = made.toString('pem')
+      return Promise.resolve()
+    },
+  }
+  const late: FakeClock = {
+    ...clock,
+    sleep: async (ms, stop) => {
+      await clock.sleep(ms, stop)
+      if (clock.waits.length === 3) await writeFile(certificatePath, certificate)
+    },
+  }
+
+  expect((await source({ clock: late }).token(signal)).kind).toBe('client-certificate')
+})
+
+test('of a long complaint 300 characters are told', async () => {
+  const logPath = join(directory.path, 'copy.log')
+  answer = { ...answer, deliver: () => writeFile(logPath, ` ${'x'.repeat(400)}\n`) }
+
+  const error = await failure({ budgetMs: 0, logPath })
+
+  expect(error.facts['copyLog']).toBe('x'.repeat(300))
+})
+
+test.each([429, 500])('P5 %i is waited out, and told', async (status) => {
+  answer = { ...answer, status }
+
+  const error = await failure({ budgetMs: 1000 })
+
+  expect(clock.waits).toEqual([1000])
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `Conjur at ${url.host} answers ${status}`,
+    hint: `let this pod reach ${url.host}, or correct CONJUR_APPLIANCE_URL`,
+    retryable: true,
+  })
+})
+
+test('P8 a Conjur that is not trusted names the settings for its CA', async () => {
+  const stranger = createSender({ ca: () => Promise.resolve(undefined), connectTimeoutMs: 2000 })
+
+  const error = await failure({ send: stranger.send })
+  await stranger.close()
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_REFUSED',
+    hint: "name the CA of Conjur's certificate in CONJUR_SSL_CERTIFICATE or CONJUR_CERT_FILE",
+  })
+})
+
+test('it is named, and no file is watched', () => {
+  expect(source()).toMatchObject({ name: 'k8s-certificate', watched: [] })
+})
+
+test('P7 nothing is asked for once the end has come', async () => {
+  const reason = new Error('SIGTERM')
+
+  await expect(source().token(AbortSignal.abort(reason))).rejects.toBe(reason)
+  expect(requests).toEqual([])
 })
 
 test.each([
@@ -226,6 +306,7 @@ test.each([
     code: 'IDENTITY_REFUSED',
     retryable,
     message: `Conjur at ${url.host} injects no certificate for ${LOGIN} (${status})`,
+    hint: "compare the pod's namespace, service account and container with the authn-k8s/… annotations of that host; Conjur's log has the CONJ… code",
   })
   expect(requests).toHaveLength(1)
 })

@@ -99,6 +99,34 @@ test('a CA file that is not there is IDENTITY_ABSENT', async () => {
   })
 })
 
+test('P5 what keeps the CA from being read is told whole', async () => {
+  const file = join(directory.path, 'empty.crt')
+  await writeFile(file, '')
+  const gone = `${file}.gone`
+  const facts = { path: file }
+
+  await expect(readTokenProxyCa({ file })).rejects.toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the token proxy's CA file ${file} holds no certificate`,
+    hint: `wait while the platform replaces it; else see what writes it: ls -l ${file}`,
+    retryable: true,
+    facts,
+  })
+  await expect(readTokenProxyCa({ file: gone })).rejects.toMatchObject({
+    code: 'IDENTITY_ABSENT',
+    message: `the token proxy's CA file ${gone} cannot be read`,
+    hint: `AZURE_KUBERNETES_CA_FILE must name a file that is mounted: ls -l ${gone}`,
+    retryable: false,
+    facts: { path: gone },
+  })
+})
+
+test("a CA that is given as text is that text, and none is the system's roots", async () => {
+  expect(await readTokenProxyCa({ pem: ca.cert })).toBe(ca.cert)
+  expect(await readTokenProxyCa({ file: caFile })).toBe(ca.cert)
+  expect(await readTokenProxyCa(undefined)).toBeUndefined()
+})
+
 function source(
   path: string,
   onWait: (code: string) => Promise<void> = () => Promise.resolve(),

@@ -85,6 +85,78 @@ test('a busy or absent API server is waited for, by its own word', async () => {
   expect(clock.waits).toEqual([1000, 9000, 4000])
 })
 
+test('it is named, and no file is watched', () => {
+  expect(answering()).toMatchObject({ name: 'token-request', watched: [] })
+})
+
+test('P5 a token that is none names the Kubernetes API', async () => {
+  const error = await answering({ token: 'a.b' })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_MALFORMED',
+    message:
+      'the platform token from the Kubernetes API (TokenRequest) is no JWT: it has not three parts separated by dots',
+    hint: 'look at what writes the Kubernetes API (TokenRequest); it must hold one JWT and nothing else',
+  })
+})
+
+test('P5 one that is expired says by how much', async () => {
+  const error = await answering({ token: await maker.make({ exp: clock.now() / 1000 - 60 }) })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    code: 'IDENTITY_EXPIRED',
+    message: 'the platform token from the Kubernetes API (TokenRequest) expired 60 s ago',
+    hint: 'compare the clock of this machine with the issuer (date -u), then see why the token is not renewed',
+    facts: { from: 'the Kubernetes API (TokenRequest)', expiredSecondsAgo: 60 },
+  })
+})
+
+test.each<[TokenAnswer, string]>([
+  [{ status: 'no answer', reason: 'ECONNREFUSED' }, 'no answer: ECONNREFUSED'],
+  [{ status: 429, reason: '' }, '429'],
+  [{ status: 500, reason: 'Unwell' }, '500: Unwell'],
+])('P5 %o is waited out for a minute, and told', async (answer, said) => {
+  const error = await answering(answer)
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(clock.waits).toEqual([1000, 2000, 4000, 8000, 16_000, 16_000])
+  expect(error).toMatchObject({
+    code: 'IDENTITY_NOT_READY',
+    message: `the Kubernetes API gives no token for shop/web (${said})`,
+    hint: 'let the pod reach the API server (NetworkPolicy): kubectl get --raw /readyz',
+    retryable: true,
+    facts: { serviceAccount: 'shop/web', status: 'status' in answer ? answer.status : undefined },
+  })
+})
+
+test.each([
+  [
+    401,
+    "see that the pod's own API token is mounted and renewed: ls -l /var/run/secrets/kubernetes.io/serviceaccount",
+  ],
+  [404, 'see that it exists: kubectl -n shop get serviceaccount web'],
+  [409, 'the pod was replaced: pass its own uid by the downward API (metadata.uid)'],
+  [
+    422,
+    'CONJUR_TOKEN_EXPIRATION must be 600 s or more, and the pod must run as this service account',
+  ],
+])('P5 %i is told with its cure', async (status, hint) => {
+  const error = await answering({ status, reason: 'Why' })
+    .token(signal)
+    .catch((error: unknown) => error)
+
+  expect(error).toMatchObject({
+    message: `the Kubernetes API refuses a token for shop/web (${status}: Why)`,
+    hint,
+    facts: { serviceAccount: 'shop/web', status },
+  })
+})
+
 /** A source whose API gives these answers in turn, the last one for ever. */
 function answering(...answers: readonly TokenAnswer[]): ReturnType<typeof tokenRequest> {
   return tokenRequest({
