@@ -1,38 +1,36 @@
+import { AGENT } from './reasons/agent.ts'
+import { CONJUR } from './reasons/conjur.ts'
+import { IDENTITY } from './reasons/identity.ts'
+import { INJECTOR } from './reasons/injector.ts'
+import { OUTPUTS } from './reasons/outputs.ts'
+
 /** A mutant that lived. */
 export interface Survivor {
+  /** Below `src`, such as `conjur/list.ts`. */
   readonly file: string
   /** The line of source that it breaks. */
   readonly line: string
   readonly mutator: string
-  /** Whether any test ran it. */
-  readonly ran: boolean
 }
 
-/** Why a survivor may live; the first that fits. */
-const REASONS: readonly (readonly [reason: string, fits: (survivor: Survivor) => boolean])[] = [
-  ['a branch that the compiler keeps empty', ({ line }) => line.includes('satisfies never')],
-  ['run by suites that start the built program alone', ({ ran }) => !ran],
-  [
-    'a fallback that types ask for and nothing reaches',
-    ({ line, mutator }) => mutator === 'OptionalChaining' || /\?\?|\.at\(|\?\./.test(line),
-  ],
-  [
-    'words for people, or facts of an error, that no test compares',
-    ({ line, mutator }) =>
-      mutator === 'StringLiteral' || mutator === 'ObjectLiteral' || /hint|facts|message/.test(line),
-  ],
-  ['a pattern whose strictness is checked again later', ({ mutator }) => mutator === 'Regex'],
-  [
-    'a bound: its neighbour would do as well',
-    ({ mutator }) => mutator === 'EqualityOperator' || mutator === 'ArithmeticOperator',
-  ],
-  [
-    'a shortcut: without it the same comes out later',
-    ({ line }) => /if \(|return undefined|\.filter\(|\.some\(|&&|\|\|/.test(line),
-  ],
-]
+/**
+ * Why a survivor may live, by file: a text that stands on its line, the reason, and the kinds of mutants it is
+ * about, where it is not about all. Each was written by somebody who looked at that line; the first that fits holds.
+ */
+export type Reasons = Readonly<
+  Record<string, readonly (readonly [on: string, why: string, ...mutators: readonly string[]])[]>
+>
 
-/** The reason of a survivor. */
-export function reasonFor(survivor: Survivor): string {
-  return REASONS.find(([, fits]) => fits(survivor))?.[0] ?? 'a weak spot of the tests'
+const ALL: Reasons = { ...AGENT, ...CONJUR, ...IDENTITY, ...INJECTOR, ...OUTPUTS }
+
+/** The reason of a survivor; undefined where a test is owed. */
+export function reasonFor({ file, line, mutator }: Survivor): string | undefined {
+  if (line.includes('satisfies never') || line.trim() === 'default:') {
+    return 'the compiler keeps this branch empty'
+  }
+  const found = ALL[file]?.find(
+    ([on, , ...mutators]) =>
+      line.includes(on) && (mutators.length === 0 || mutators.includes(mutator)),
+  )
+  return found?.[1]
 }

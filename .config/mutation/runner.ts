@@ -3,7 +3,7 @@ import { registerHooks } from 'node:module'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-import { suites } from './rooms.ts'
+import { LEFT_OUT, suites } from './rooms.ts'
 import type { Declared } from './suite.ts'
 
 /**
@@ -56,14 +56,8 @@ const runner = {
     })
     const { declaredBy } = await import('./suite.ts')
     const found: Declared[] = []
-    const excluded = suites(process.env['CONJUR_AGENT_MUTATE'] ?? '').filter((name) =>
-      name.startsWith('!'),
-    )
-    const files = globSync(
-      suites(process.env['CONJUR_AGENT_MUTATE'] ?? '').filter((name) => !name.startsWith('!')),
-    )
-    for (const file of files.toSorted()) {
-      if (excluded.includes(`!${file}`)) continue
+    const files = globSync([...suites(process.env['CONJUR_AGENT_MUTATE'] ?? '')])
+    for (const file of files.filter((name) => !LEFT_OUT.includes(name)).toSorted()) {
       found.push(...(await declaredBy(file, () => import(pathToFileURL(resolve(file)).href))))
     }
     tests = new Map(found.map((test) => [test.id, test]))

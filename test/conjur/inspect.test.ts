@@ -6,6 +6,7 @@ import {
   type InspectOptions,
 } from '../../src/conjur/inspect.ts'
 import type { HttpReply, HttpRequest } from '../../src/core/http.ts'
+import { SendFailure } from '../../src/core/http.ts'
 import { Secret } from '../../src/core/secret.ts'
 
 const { signal } = new AbortController()
@@ -191,5 +192,27 @@ test('whoami that names nobody says nothing', async () => {
 test('a token that is refused is told as such', async () => {
   await expect(inspect(reply(401, '')).records.whoami()).rejects.toMatchObject({
     message: 'conjur.example.com rejects the access token given (401)',
+  })
+})
+
+test('a resource that comes with another status than 200 is none', async () => {
+  const { records } = inspect(reply(500, { id: 'acme:host:apps/web' }))
+
+  await expect(records.resource('host', 'apps/web')).rejects.toMatchObject({
+    code: 'CONJUR_UNAVAILABLE',
+  })
+})
+
+test('a server that does not answer is told', async () => {
+  const send = (): Promise<never> =>
+    Promise.reject(new SendFailure('refused', 'conjur.example.com'))
+  const place = { applianceUrl: new URL('https://conjur.example.com/api'), account: 'acme' }
+
+  const asked = askAuthenticators({ send, place, timeoutMs: 1000, now: () => 0 }, signal)
+
+  await expect(asked).rejects.toMatchObject({
+    code: 'CONJUR_UNREACHABLE',
+    message: 'conjur.example.com refuses the connection',
+    facts: { host: 'conjur.example.com', kind: 'refused' },
   })
 })

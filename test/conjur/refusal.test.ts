@@ -251,6 +251,15 @@ test.each([
   expect(await refused(answer, jwt, 'host/apps/web')).toEqual(expected)
 })
 
+test('of several servers the one that refuses is named', async () => {
+  const answer = { ...reply(404), from: 'dr.example.com' }
+
+  expect(await refused(answer, jwt, 'host/apps/web')).toMatchObject({
+    message: 'dr.example.com has no route for login host/apps/web with authn-jwt/prod (404)',
+    facts: { host: 'dr.example.com' },
+  })
+})
+
 test('a login that only the token names is called that', async () => {
   expect(await refused(reply(403), jwt, undefined)).toMatchObject({
     message: 'Conjur knows this host but does not let it use authn-jwt/prod (403)',

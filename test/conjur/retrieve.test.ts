@@ -350,3 +350,34 @@ test.each([
   expect(proven).toBe(expected)
   expect(requests[0]?.url.pathname).toBe('/whoami')
 })
+
+test('a batch that fails otherwise than by its length is not asked for in halves', async () => {
+  const away = scriptedSend(() => {
+    throw new SendFailure('timeout', 'conjur.example.com')
+  })
+
+  await expect(ask(away, ['a', 'b', 'c'])).rejects.toMatchObject({ code: 'CONJUR_UNREACHABLE' })
+  expect(away.requests).toHaveLength(1)
+})
+
+test('P4 trouble with the last single read is the server’s, and ends the whole', async () => {
+  const conjur = server({ a: '1' }, (kind, ids) =>
+    kind === 'single' && ids.includes('b') ? reply(503) : undefined,
+  )
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({ code: 'CONJUR_UNAVAILABLE' })
+})
+
+test('P5 a refused access token says what was asked for', async () => {
+  const conjur = server({}, () => reply(401))
+  const place = { applianceUrl: new URL('https://conjur.example.com'), account: 'acme' }
+  const options = { send: conjur.send, place, timeoutMs: 1000, now: () => 0 }
+  const refused = (what: string): unknown =>
+    expect.objectContaining({ message: `Conjur refuses the access token for ${what} (401)` })
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toEqual(refused('2 variables'))
+  await expect(ask(conjur, ['a'])).rejects.toEqual(refused('variable a'))
+  await expect(isConjur(options, token, new AbortController().signal)).rejects.toEqual(
+    refused('whoami'),
+  )
+})

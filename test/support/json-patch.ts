@@ -3,7 +3,8 @@ import type { Operation } from '../../src/injector/patch.ts'
 /** Applies RFC 6902 `add` operations the way the API server does: strictly, each on the result of the last. */
 export function applyPatch<T>(document: T, operations: readonly Operation[]): T {
   const result = structuredClone(document)
-  for (const { path, value } of operations) {
+  for (const { op, path, value } of operations) {
+    if (op !== 'add') throw new Error(`${path}: no operation ${JSON.stringify(op)} is known here`)
     const parts = path
       .split('/')
       .slice(1)

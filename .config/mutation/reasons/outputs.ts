@@ -1,0 +1,4 @@
+import type { Reasons } from '../reasons.ts'
+
+/** Why survivors of this room may live. */
+export const OUTPUTS: Reasons = {}
