@@ -15,12 +15,20 @@ const never = new AbortController().signal
 /** A namespace in memory; what is applied stays, with its owner. */
 function namespaceOf(
   secrets: Readonly<
-    Record<string, { data: Record<string, string>; annotations?: Record<string, string> }>
+    Record<
+      string,
+      {
+        data: Record<string, string>
+        annotations?: Record<string, string>
+        type?: string
+        isImmutable?: boolean
+      }
+    >
   >,
   refuse?: StoreRefusal,
 ) {
   const held = new Map<string, StoredTarget>()
-  for (const [name, { data, annotations = {} }] of Object.entries(secrets)) {
+  for (const [name, { data, annotations = {}, ...kind }] of Object.entries(secrets)) {
     held.set(name, {
       name,
       namespace: 'shop',
@@ -30,6 +38,7 @@ function namespaceOf(
       data: new Map(Object.entries(data).map(([key, text]) => [key, new Secret(text)])),
       annotations: new Map(Object.entries(annotations)),
       ownKeys: new Set(),
+      ...kind,
     })
   }
   const applies: string[] = []
@@ -64,7 +73,7 @@ function namespaceOf(
       names,
       parseYaml: async (text) => parse(text),
       parseList: async (text) => ({
-        problems: [],
+        problems: text === 'bad' ? ['is no list'] : [],
         entries: text.split('\n').map((line) => ({
           alias: line.slice(line.lastIndexOf('/') + 1),
           variableId: line.slice(2),
@@ -75,7 +84,7 @@ function namespaceOf(
     })
   const read = (name: string) =>
     Object.fromEntries([...(held.get(name)?.data ?? [])].map(([key, value]) => [key, value.text()]))
-  return { output, read, applies, warnings, held }
+  return { output, read, applies, warnings, held, store }
 }
 
 function snapshot(
@@ -198,6 +207,263 @@ test.each<[StoreRefusal, string, string]>([
 
   expect(published[0]).toMatchObject({ state: 'kept', error: { code, message } })
   expect(warnings).toEqual([`${code}: ${message}`])
+})
+
+const UNFIT_HINT = 'kubectl edit secret db; docs/file-formats.md shows what a map may hold'
+
+test.each([
+  [
+    'an immutable Secret',
+    { data: map, isImmutable: true },
+    {
+      code: 'OUTPUT_BLOCKED',
+      message: 'Secret db is immutable',
+      hint: 'kubectl create secret under another name, or delete and create it without immutable: true',
+      facts: { secret: 'db' },
+    },
+  ],
+  [
+    'a token of Kubernetes',
+    { data: map, type: 'kubernetes.io/service-account-token' },
+    {
+      code: 'OUTPUT_UNFIT',
+      message:
+        'Secret db: has the type kubernetes.io/service-account-token, which belongs to Kubernetes itself',
+      hint: UNFIT_HINT,
+      facts: { secret: 'db' },
+    },
+  ],
+  [
+    'a map of nothing',
+    { data: {} },
+    {
+      code: 'OUTPUT_UNFIT',
+      message: 'Secret db: has neither conjur-map nor groups',
+      hint: UNFIT_HINT,
+      facts: { secret: 'db' },
+    },
+  ],
+  [
+    'a map that is no YAML',
+    { data: { 'conjur-map': ': {' } },
+    {
+      code: 'OUTPUT_UNFIT',
+      message: 'Secret db: conjur-map is no YAML map',
+      hint: UNFIT_HINT,
+      facts: { secret: 'db' },
+    },
+  ],
+])('P5 %s is told whole, and nothing is written', async (_, secret, error) => {
+  const { output, applies, warnings } = namespaceOf({ db: secret })
+
+  const published = await output(['db']).publish(snapshot(both), never)
+
+  expect(published).toMatchObject([
+    { name: 'secret/db', kind: 'secret', state: 'kept', error: { ...error, retryable: false } },
+  ])
+  expect(applies).toEqual([])
+  expect(warnings).toEqual([`${error.code}: ${error.message}`])
+})
+
+test('P5 a Secret that never was filled says what it waits for', async () => {
+  const { output, held, warnings } = namespaceOf({ db: { data: map } })
+
+  const published = await output(['db']).publish(snapshot({ 'app/user': 'web' }), never)
+
+  expect(published).toEqual([
+    {
+      name: 'secret/db',
+      kind: 'secret',
+      values: 0,
+      state: 'missing',
+      error: expect.objectContaining({
+        code: 'OUTPUT_UNFIT',
+        message: 'Secret db lacks app/password: Conjur gives no value',
+        hint: 'conjur-agent doctor --until variables says why',
+        retryable: true,
+        facts: { secret: 'db', variable: 'app/password' },
+      }),
+    },
+  ])
+  expect(held.get('db')?.annotations.get(CONDITION)).toBe(
+    'waiting: Secret db lacks app/password: Conjur gives no value',
+  )
+  expect(warnings).toEqual([])
+})
+
+test('a condition says how fresh its Secret is', async () => {
+  const { output, held } = namespaceOf({ db: { data: map } })
+  const condition = async (...told: Parameters<typeof snapshot>): Promise<unknown> => {
+    await output(['db']).publish(snapshot(...told), never)
+    return held.get('db')?.annotations.get(CONDITION)
+  }
+
+  expect(await condition(both)).toBe('fresh')
+  expect(await condition({ 'app/user': 'web' }, { unknown: ['app/password'] })).toBe(
+    'kept: a value is uncertain',
+  )
+})
+
+test.each([
+  [1024 * 1024, true],
+  [1024 * 1024 + 1, false],
+])('all values of a Secret, those of others too, may have %i bytes: %s', async (bytes, fits) => {
+  const foreign = 'f'.repeat(1000)
+  const { output, applies } = namespaceOf({
+    db: { data: { 'conjur-map': 'a: app/a', theirs: foreign, a: 'left by another' } },
+  })
+  const value = 'v'.repeat(bytes - 'a: app/a'.length - foreign.length)
+
+  const [first] = await output(['db']).publish(snapshot({ 'app/a': value }), never)
+
+  expect(applies).toEqual(fits ? ['db'] : [])
+  expect(first?.error).toEqual(
+    fits
+      ? undefined
+      : expect.objectContaining({
+          code: 'OUTPUT_FULL',
+          message: `Secret db would hold ${bytes} bytes, at most 1048576 fit`,
+          hint: 'spread its map over several Secrets, or filter "*" with include and exclude',
+          facts: { secret: 'db', bytes },
+        }),
+  )
+})
+
+test('a key of ours that goes makes room', async () => {
+  const half = 'v'.repeat(600_000)
+  const { output, held } = namespaceOf({ db: { data: { 'conjur-map': 'a: app/a' } } })
+  await output(['db']).publish(snapshot({ 'app/a': half }), never)
+  const target = held.get('db')
+  if (target === undefined) throw new Error('it is there')
+  held.set('db', {
+    ...target,
+    data: new Map([...target.data, ['conjur-map', new Secret('b: app/b')]]),
+  })
+
+  const published = await output(['db']).publish(snapshot({ 'app/b': half }), never)
+
+  expect(published).toMatchObject([{ state: 'written' }])
+})
+
+test('with a label, a Secret that asks for nothing is left alone, which is noted', async () => {
+  const { output, applies, held } = namespaceOf({ db: { data: map }, plain: { data: {} } })
+
+  const published = await output([]).publish(snapshot(both), never)
+
+  expect(published).toMatchObject([
+    { name: 'secret/db', state: 'written' },
+    {
+      name: 'secret/plain',
+      kind: 'secret',
+      values: 0,
+      state: 'same',
+      notes: ['has neither conjur-map nor groups: left alone'],
+    },
+  ])
+  expect(applies).toEqual(['db'])
+  expect(held.get('plain')?.annotations.get(CONDITION)).toBeUndefined()
+})
+
+test('with a label too, a map that is wrong is told', async () => {
+  const { output } = namespaceOf({ db: { data: { 'conjur-map': '- a' } } })
+
+  expect(await output([]).publish(snapshot(both), never)).toMatchObject([
+    { state: 'kept', error: { message: 'Secret db: conjur-map is no YAML map' } },
+  ])
+})
+
+test('a map may hold a template alone', async () => {
+  const { output, read } = namespaceOf({ conf: { data: {}, annotations: template('- app/user') } })
+
+  const published = await output([]).publish(snapshot(both), never)
+
+  expect(published).toMatchObject([{ state: 'written', values: 1 }])
+  expect(read('conf')).toEqual({ conf: 'web' })
+})
+
+test('a list that is wrong is told by its annotation', async () => {
+  const { output } = namespaceOf({ conf: { data: {}, annotations: template('bad') } })
+
+  const published = await output(['conf']).publish(snapshot(both), never)
+
+  expect(published[0]?.error?.message).toBe(
+    'Secret conf: conjur.org/conjur-secrets.conf is no list',
+  )
+})
+
+function template(list: string): Record<string, string> {
+  return {
+    'conjur.org/conjur-secrets.conf': list,
+    'conjur.org/secret-file-template.conf': '{{ secret "user" }}',
+    'kubectl.kubernetes.io/last-applied-configuration': '{}',
+  }
+}
+
+test('P4 a Secret that is not there, or not to be read, does not stop the others', async () => {
+  const { output, store, held } = namespaceOf({ db: { data: map } })
+  const refusing = (name: string): Promise<StoredTarget | StoreRefusal | undefined> =>
+    Promise.resolve(name === 'hidden' ? { status: 403, reason: 'no' } : held.get(name))
+  Object.assign(store, { read: refusing })
+  const names = ['gone', 'hidden', 'db']
+
+  expect((await output(names).wanted(never)).variableIds).toEqual(['app/user', 'app/password'])
+  expect(await output(names).publish(snapshot(both), never)).toMatchObject([
+    {
+      name: 'secret/gone',
+      kind: 'secret',
+      state: 'missing',
+      error: { code: 'OUTPUT_UNWRITABLE', message: 'Secret gone does not exist', retryable: true },
+    },
+    {
+      name: 'secret/hidden',
+      state: 'missing',
+      error: { message: 'this service account may not get Secret hidden (403)' },
+    },
+    { name: 'secret/db', state: 'written' },
+  ])
+})
+
+test('an API server that does not answer ends the pass', async () => {
+  const away: StoreRefusal = { status: 'no answer', reason: 'ECONNREFUSED' }
+  const { output, store } = namespaceOf({})
+  Object.assign(store, { read: async () => away, list: async () => away })
+
+  await expect(output(['db']).publish(snapshot(both), never)).rejects.toMatchObject({
+    message: 'Secret db cannot be written: ECONNREFUSED (no answer)',
+  })
+  Object.assign(store, { list: async () => ({ status: 403, reason: 'no' }) })
+  await expect(output([]).wanted(never)).rejects.toMatchObject({
+    message: 'this service account may not list Secrets with the label (403)',
+  })
+})
+
+test('a variable that any "*" lets through is asked for', async () => {
+  const { output } = namespaceOf({
+    one: { data: { 'conjur-map': '"*": {id: "*", include: "a/*"}' } },
+    two: { data: { 'conjur-map': '"*": {id: "*", include: "b/*"}' } },
+  })
+
+  const { ofAll } = await output([]).wanted(never)
+
+  expect(ofAll?.(['a/x', 'b/x', 'c/x'])).toEqual(['a/x', 'b/x'])
+  expect(
+    (
+      await namespaceOf({ db: { data: map } })
+        .output([])
+        .wanted(never)
+    ).ofAll,
+  ).toBeUndefined()
+})
+
+test('P7 nothing is written once the end has come', async () => {
+  const { output, applies } = namespaceOf({ db: { data: map } })
+  const reason = new Error('asked to end')
+
+  await expect(output(['db']).publish(snapshot(both), AbortSignal.abort(reason))).rejects.toBe(
+    reason,
+  )
+  expect(applies).toEqual([])
+  expect(output(['db']).name).toBe('Kubernetes Secrets')
 })
 
 test('P2 no value stands in a condition', async () => {

@@ -40,19 +40,30 @@ function readInteger(text: string): bigint | undefined {
 }
 
 function readFloat(text: string): number | undefined {
-  const hex = /^([+-]?)0[xX]([\da-fA-F]*)\.?([\da-fA-F]*)[pP]([+-]?\d+)$/.exec(text)
-  if (hex !== null) {
-    const [, sign, whole = '', fraction = '', exponent] = hex
-    if (whole + fraction === '') return undefined
-    const mantissa = Number.parseInt(whole + fraction, 16)
-    const value = mantissa * 2 ** (Number(exponent) - 4 * fraction.length)
-    return sign === '-' ? -value : value
-  }
+  const value = readHexFloat(text) ?? readDecimal(text)
+  return Number.isFinite(value) ? value : undefined
+}
+
+function readHexFloat(text: string): number | undefined {
+  const hex =
+    /^([+-]?)0[xX](_?[\da-fA-F]+(?:_[\da-fA-F]+)*)?\.?([\da-fA-F]+(?:_[\da-fA-F]+)*)?[pP]([+-]?\d+(?:_\d+)*)$/.exec(
+      text,
+    )
+  if (hex === null) return undefined
+  const [sign, whole, fraction, exponent] = [1, 2, 3, 4].map((index) =>
+    (hex[index] ?? '').replaceAll('_', ''),
+  )
+  if (whole === undefined || fraction === undefined || whole + fraction === '') return undefined
+  const mantissa = Number.parseInt(whole + fraction, 16)
+  const value = mantissa * 2 ** (Number(exponent) - 4 * fraction.length)
+  return sign === '-' ? -value : value
+}
+
+function readDecimal(text: string): number | undefined {
   if (/_(?!\d)|(?<!\d)_/.test(text)) return undefined
   const digits = text.replaceAll('_', '')
   if (!/^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/.test(digits)) return undefined
-  const value = Number(digits)
-  return Number.isFinite(value) ? value : undefined
+  return Number(digits)
 }
 
 const named: Readonly<Record<string, string>> = {

@@ -208,7 +208,7 @@ function formatNumber(value: number, verb: string, flags: Readonly<Flags>): stri
   if (flags.sharp) throw new CallError('the flag # of a floating-point number is not supported')
   switch (verb) {
     case 'v':
-      return signed(formatFloat(value, 'g'), { ...flags, plus: false })
+      return signed(formatFloat(value, 'g', flags.precision), { ...flags, plus: false })
     case 'g':
     case 'G':
       return signed(cased(formatFloat(value, 'g', flags.precision), verb), flags)

@@ -55,8 +55,8 @@ export function sprintf(pattern: string, values: readonly Value[]): string {
       if (pattern[at] === '*') {
         at++
         const precision = takeNumber()
-        if (precision === undefined) complaint += '%!(BADPREC)'
-        else if (precision >= 0) flags.precision = precision
+        if (precision === undefined || precision < 0) complaint += '%!(BADPREC)'
+        else flags.precision = precision
       } else {
         flags.precision = readDigits() ?? 0
       }

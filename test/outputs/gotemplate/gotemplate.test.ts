@@ -38,6 +38,13 @@ const pointsElsewhere = new Set([
   '{{ b64enc (index "abc" 1) }}',
   '{{ b64dec (index .SecretsArray 0) }}',
   '{{ b64dec (index "abc" 1) }}',
+  '{{ print (1).X }}',
+  '{{ (print "a").X }}',
+  '{{ (1) (2) }}',
+  '{{ range $x, $y = .SecretsArray }}{{ end }}',
+  '{{ range $i, $e := index "\\x02" 0 }}x{{ end }}',
+  '{{ range index .SecretsArray 0 }}{{ end }}',
+  '{{ range index .SecretsMap "none" }}a{{ else }}b{{ end }}',
 ])
 
 describe("what Go's own text/template makes of a template, we make of it", () => {
@@ -106,6 +113,121 @@ describe('P2 a failure says where, and nothing of a value', () => {
       expect.objectContaining({ line, column, message }),
     )
   })
+})
+
+test.each([
+  ['{{ nil }}', 4, 'nil is not a command'],
+  ['{{ (nil).X }}', 5, 'nil is not a command'],
+  ['{{ 1 2 }}', 4, "can't give an argument to what is no function"],
+  ['{{ 1 | 2 }}', 8, 'a value stands in a pipeline where a function is needed'],
+  ['{{ (index .SecretsMap "none").Value }}', 30, 'a nil *Secret has no field Value'],
+  ['{{ .SecretsMap.user.Nope }}', 15, "can't evaluate field Nope in type *Secret"],
+  ['{{ "a" | print | nope }}', 18, 'there is no function nope'],
+  ['{{ not }}', 4, 'not takes 1, not 0 arguments'],
+  ['{{ not 1 2 }}', 4, 'not takes 1, not 2 arguments'],
+  ['{{ eq }}', 4, 'eq takes at least 1, not 0 arguments'],
+  ['{{ secret }}', 4, 'secret takes 1, not 0 arguments'],
+  ['{{ and }}', 4, 'and takes at least 1 argument'],
+  ['{{ or }}', 4, 'or takes at least 1 argument'],
+  ['{{ secret 1 }}', 11, 'a string is needed, not a number'],
+  ['{{ secret nil }}', 11, 'a string is needed, not a nil'],
+  ['{{ secret true }}', 11, 'a string is needed, not a bool'],
+  ['{{ 1 | secret }}', 8, 'a string is needed, not a value of type int'],
+  ['{{ $x }}', 4, 'undefined variable $x'],
+  ['{{ template "none" }}', 13, 'template "none" is not defined'],
+  ['{{ range $i, $e := 3 }}{{ end }}', 10, 'range over a number has one variable'],
+  ['{{ index nil 1 }}', 4, 'index: index of untyped nil'],
+  ['{{ slice nil }}', 4, 'slice: slice of untyped nil'],
+  ['{{ len 3 }}', 4, 'len: a value of type int has no length'],
+  ['{{ len .SecretsMap.user }}', 4, 'len: a value of type *Secret has no length'],
+  ['{{ index "abc" 3 }}', 4, 'index: index out of range'],
+  ['{{ index .SecretsMap 1 }}', 4, 'index: a value of type int is no key of map[string]*Secret'],
+  ['{{ index (index .SecretsMap "none") 0 }}', 4, 'index: index of nil pointer'],
+  ['{{ index true 0 }}', 4, "index: can't index a value of type bool"],
+  ['{{ index "a" true }}', 4, 'index: a value of type bool is no index'],
+  ['{{ slice "abc" 1 2 3 4 }}', 4, 'slice: too many slice indexes'],
+  ['{{ slice true }}', 4, "slice: can't slice a value of type bool"],
+  ['{{ slice "abc" 0 1 2 }}', 4, 'slice: cannot 3-index slice a string'],
+  ['{{ slice "abc" 2 1 }}', 4, 'slice: invalid slice index'],
+  ['{{ eq 1 }}', 4, 'eq: missing argument for comparison'],
+  ['{{ eq 1 "a" }}', 4, 'eq: values of type int and string have no comparison'],
+  ['{{ lt (index "a" 0) "a" }}', 4, 'lt: values of type uint8 and string have no comparison'],
+  [
+    '{{ lt (index .SecretsArray 0) 1 }}',
+    4,
+    'lt: values of type *Secret and int have no comparison',
+  ],
+  ['{{ call nil }}', 4, 'call: a value of type nil is no function'],
+  ['{{ printf "%#f" 1.5 }}', 4, 'printf: the flag # of a floating-point number is not supported'],
+  ['{{ printf "%x" 1.5 }}', 4, 'printf: %x of a floating-point number is not supported'],
+  [
+    '{{ print .SecretsArray }}',
+    4,
+    'print: a value of type []*Secret has no text of its own: range over it',
+  ],
+  ['{{ end }}', 4, 'unexpected {{end}}'],
+  ['{{ else }}', 4, 'unexpected {{else}}'],
+  ['{{ break }}', 4, '{{break}} outside {{range}}'],
+  ['{{ continue }}', 4, '{{continue}} outside {{range}}'],
+  ['{{ define "a" }}x{{ else }}{{ end }}', 21, 'unexpected {{else}} in define clause'],
+  ['{{ define }}{{ end }}', 11, 'unexpected }} in define clause'],
+  ['{{ define "a" 1 }}{{ end }}', 15, 'unexpected 1 in define clause'],
+  ['{{ define "\\q" }}{{ end }}', 11, 'malformed string'],
+  ['{{ define "a" }}x{{ end }}{{ define "a" }}y{{ end }}', 30, 'template "a" is defined twice'],
+  ['{{ template }}', 13, 'unexpected }} in template clause'],
+  ['{{ template "a" 1 2 }}', 13, 'template "a" is not defined'],
+  ['{{ template "\\q" }}', 13, 'malformed string'],
+  ['{{ block "a" }}x{{ end }}', 14, 'missing value for block clause'],
+  ['{{ block a . }}{{ end }}', 10, 'unexpected a in block clause'],
+  ['{{ block "a" . 2 }}{{ end }}', 14, "can't give an argument to what is no function"],
+  ['{{ if 1 }}{{ end 1 }}', 18, 'unexpected 1 in end'],
+  ['{{ if 1 }}{{ else 2 }}{{ end }}', 19, 'unexpected 2 in else'],
+  ['{{ with }}{{ end }}', 9, 'missing value for with'],
+  ['{{ range }}{{ end }}', 10, 'missing value for range'],
+  ['{{ if $x, $y := 1 }}{{ end }}', 7, 'too many declarations in if'],
+  ['{{ range $i, 1 := 2 }}{{ end }}', 10, 'range can only initialize variables'],
+  ['{{ range $a, $b, $c := 2 }}{{ end }}', 14, 'too many declarations in range'],
+  ['{{ 1 | nil }}', 8, 'a value stands in a pipeline where a function is needed'],
+  ['{{ () }}', 5, 'missing value for parenthesized pipeline'],
+  ['{{ print () }}', 11, 'missing value for parenthesized pipeline'],
+  ['{{ (1 }}', 7, 'unclosed left paren'],
+  ['{{ 1) }}', 5, 'unexpected right paren'],
+  ['{{ 99999999999999999999 }}', 4, '99999999999999999999 is no number that fits'],
+  ["{{ 'ab' }}", 4, "'ab' is no number that fits"],
+  ['{{ "\\q" }}', 4, 'malformed string'],
+  ['{{ "a }}', 4, 'unterminated " quotation'],
+  ['{{ `a }}', 4, 'unterminated ` quotation'],
+  ["{{ 'a }}", 4, "unterminated ' quotation"],
+  ['{{ 1x }}', 4, '1x is no number that fits'],
+  ['{{ .a#b }}', 6, 'bad character'],
+  ['{{ # }}', 4, 'unexpected # in command'],
+  ['{{ 1', 3, 'unclosed action'],
+  ['{{/* a', 3, 'unclosed comment'],
+  ['{{/* a */ }}', 3, 'a comment ends before its closing delimiter'],
+  ['{{ true.X }}', 8, 'unexpected . after a bool'],
+  ['{{ 1.X }}', 4, '1.X is no number that fits'],
+  ['{{ .X.(1) }}', 6, 'unexpected . in operand'],
+  ['{{ if 1 }}{{ define "b" }}{{ end }}{{ end }}', 14, 'unexpected define in command'],
+  ['{{ $x := }}', 10, 'missing value for command'],
+  ['{{ ; }}', 4, 'unexpected ; in command'],
+  ['{{ print , }}', 10, 'unexpected , in operand'],
+  ['{{ range 2 }}{{ break 1 }}{{ end }}', 23, 'unexpected 1 in {{break}}'],
+  ['{{ range 0 }}{{ else if 1 }}{{ end }}', 22, 'unexpected if in input'],
+])('P6 %s is refused where it is wrong, in words', (template, column, message) => {
+  expect(() => renderTemplate(template, known)).toThrow(
+    expect.objectContaining({ line: 1, column, message }),
+  )
+})
+
+test.each([
+  [400, '('.repeat(398) + '1' + ')'.repeat(398)],
+  [400, '('.repeat(399) + '1' + ')'.repeat(399)],
+])('parentheses may be %i deep, and side by side as often as you like', (_, inside) => {
+  const flat =
+    '{{ if (1) }}{{ end }}'.repeat(500) + '{{ with 1 }}{{ end }}{{ (((1))) }}'.repeat(500)
+
+  expect(renderTemplate(`{{ ${inside} }}`, known).toString()).toBe('1')
+  expect(renderTemplate(flat, known).toString()).toBe('1'.repeat(500))
 })
 
 test('a template whose templates call each other for ever ends with an error', () => {
