@@ -4,7 +4,7 @@ import { mkdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'no
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { HttpRequest } from '../../src/core/http.ts'
-import { findProcesses } from '../../src/outputs/find-process.ts'
+import { findProcesses, readPidFile } from '../../src/outputs/find-process.ts'
 import type { Published } from '../../src/outputs/output.ts'
 import {
   createReloader,
@@ -217,6 +217,152 @@ test.each<[string, ReloadAction, Pick<Reloaded, 'result' | 'what'>]>([
   await idle()
 
   expect(told).toEqual([{ group: 'db', kind: action.kind, ...expected }])
+})
+
+test.each([
+  [199, 'failed'],
+  [200, 'done'],
+  [299, 'done'],
+  [300, 'failed'],
+  [500, 'failed'],
+])('a POST that is answered with %i is %s', async (status, result) => {
+  const { published, idle, told } = reloader(
+    [{ kind: 'post', url: new URL('http://127.0.0.1:8080/') }],
+    {
+      send: async (request) => {
+        expect(request).toMatchObject({ deadlineMs: 10_000, maxBodyBytes: 65_536, signal: never })
+        return { status, headers: {}, body: Buffer.alloc(0) }
+      },
+    },
+  )
+
+  published([written], never)
+  await idle()
+
+  expect(told).toEqual([
+    { group: 'db', kind: 'post', result, what: `127.0.0.1:8080 answers ${status}` },
+  ])
+})
+
+test('a program that a signal ends is told by that signal', async () => {
+  const { published, idle, told } = reloader([
+    { kind: 'exec', command: ['/bin/sh', '-c', 'kill -TERM $$'] },
+  ])
+
+  published([written], never)
+  await idle()
+
+  expect(told).toMatchObject([{ result: 'failed', what: '/bin/sh: ended by SIGTERM' }])
+})
+
+test('a program finds the usual ones, and nothing on its input', async () => {
+  const out = join(temporaryVolume(), 'out')
+  const { published, idle } = reloader([
+    { kind: 'exec', command: ['/bin/sh', '-c', `{ printf '%s ' "$PATH"; cat; } > '${out}'`] },
+  ])
+
+  published([written], never)
+  await idle()
+
+  expect(readFileSync(out, 'utf8')).toBe(
+    '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin ',
+  )
+})
+
+test('a file that is touched is named, and one that cannot be is an outcome', async () => {
+  const directory = temporaryVolume()
+  const path = join(directory, 'reload')
+  const { published, idle, told } = reloader([touch(path), touch(`${path}/below`)])
+
+  published([written], never)
+  await idle()
+
+  expect(told).toMatchObject([
+    { kind: 'touch', result: 'done', what: path },
+    { kind: 'touch', result: 'failed', what: expect.stringContaining('ENOTDIR') },
+  ])
+})
+
+test('a file that goes is a change, and any file of a group is one', async () => {
+  const path = join(temporaryVolume(), 'reload')
+  const groups = [{ name: 'db', files: ['db.json', 'db.pem'], actions: [touch(path)] }]
+  const { published, idle, told } = reloader([], { groups })
+
+  published([{ ...written, name: 'db.pem', state: 'removed' }], never)
+  await idle()
+
+  expect(told).toHaveLength(1)
+})
+
+test('a change that comes later in the interval waits for its rest', async () => {
+  let now = 0
+  const waits: number[] = []
+  const path = join(temporaryVolume(), 'reload')
+  const { published, idle, told } = reloader([touch(path)], {
+    clock: {
+      monotonic: () => now,
+      sleep: async (ms) => void waits.push(ms),
+    },
+  })
+  for (const at of [0, 4000, 14_000]) {
+    now = at
+    published([written], never)
+    await idle()
+  }
+
+  expect(waits).toEqual([6000])
+  expect(told).toHaveLength(3)
+})
+
+test('a clock that fails otherwise than by an end is a defect, not an end', async () => {
+  const clock = { monotonic: () => 0, sleep: () => Promise.reject(new TypeError('ours')) }
+  const { published, idle } = reloader([touch(join(temporaryVolume(), 'reload'))], { clock })
+  published([written], never)
+  await idle()
+
+  published([written], never)
+
+  await expect(idle()).rejects.toThrow('ours')
+})
+
+test.each([
+  ['42', 42],
+  [' 42\n', 42],
+  ['0', undefined],
+  ['-1', undefined],
+  ['012', undefined],
+  ['12345678901', undefined],
+  ['4x', undefined],
+  ['x4', undefined],
+  ['', undefined],
+])('P8 the pid file %j means process %s', (text, pid) => {
+  const path = join(temporaryVolume(), 'pid')
+  writeFileSync(path, text)
+
+  expect(readPidFile(path)).toBe(pid)
+  expect(readPidFile(`${path}.gone`)).toBeUndefined()
+})
+
+test('what is no process, or has gone, or is ourselves, is not found', () => {
+  const proc = temporaryVolume()
+  const entries = ['self', '7x', 'x7', String(process.pid), '8', '9']
+  for (const entry of entries) {
+    mkdirSync(join(proc, entry))
+    if (entry === '9') continue
+    writeFileSync(join(proc, `${entry}/stat`), `${Number.parseInt(entry, 10)} (app) S 1 0 0`)
+    writeFileSync(join(proc, `${entry}/cmdline`), '/bin/app\0')
+  }
+
+  expect(findProcesses('app', proc)).toEqual([8])
+})
+
+test('a process is known by the name that the kernel has for it, whatever it calls itself', () => {
+  const proc = temporaryVolume()
+  mkdirSync(join(proc, '7'))
+  writeFileSync(join(proc, '7/stat'), '7 (od) 7 d () S 1 0 0')
+  writeFileSync(join(proc, '7/cmdline'), '')
+
+  expect(findProcesses('od) 7 d (', proc)).toEqual([7])
 })
 
 test('of a master and its workers only the master is found', () => {

@@ -369,6 +369,155 @@ describe('a template', () => {
   })
 })
 
+describe('what stands there', () => {
+  test('is told without a pass: kept or missing, each file with its values', async () => {
+    const directory = temporaryVolume()
+    const plain = group({
+      name: 'keys',
+      format: 'plain',
+      path: 'keys',
+      entries: [entry('a'), entry('b')],
+    })
+    const groups = [group(), plain]
+    const look = (): readonly Published[] | undefined =>
+      secretFiles({
+        directory,
+        groups,
+        publish: 'set',
+        requireTmpfs: 'false',
+        formatCompatibility: 'safe',
+      }).standing?.()
+
+    const before = look()
+    await publish(directory, [plain], { values: { a: '1', b: '2' } })
+
+    expect(before).toEqual([
+      { name: 'db.json', kind: 'json', values: 2, state: 'missing' },
+      { name: 'keys/a', kind: 'plain', values: 1, state: 'missing' },
+      { name: 'keys/b', kind: 'plain', values: 1, state: 'missing' },
+    ])
+    expect(look()?.map(({ state }) => state)).toEqual(['missing', 'kept', 'kept'])
+  })
+
+  test('and belongs to no group is told as a file that goes', async () => {
+    const directory = temporaryVolume()
+    await publish(directory, [group(), group({ name: 'old', path: 'old.json' })], { values: both })
+
+    const published = await publish(directory, [group()], { values: both })
+
+    expect(published['old.json']).toEqual({
+      name: 'old.json',
+      kind: 'file',
+      values: 0,
+      state: 'removed',
+    })
+  })
+
+  test('P7 is not touched once the end has come', async () => {
+    const directory = temporaryVolume()
+    const reason = new Error('asked to end')
+
+    await expect(
+      publish(directory, [group()], { values: both }, AbortSignal.abort(reason)),
+    ).rejects.toBe(reason)
+    expect(readdirSync(directory)).toEqual([])
+  })
+})
+
+describe('P4 what a group is made of', () => {
+  test('an optional value that nobody knows yet does not hold up the first set', async () => {
+    const directory = temporaryVolume()
+    const entries = [entry('user'), entry('mode', { required: false })]
+
+    await publish(directory, [group({ entries })], { values: { user: 'web' }, unknown: ['mode'] })
+    expect(JSON.parse(read(directory, 'db.json'))).toEqual({ user: 'web' })
+
+    await publish(directory, [group({ entries })], { values: { user: 'web', mode: 'x' } })
+    const kept = await publish(directory, [group({ entries })], {
+      values: { user: 'new' },
+      unknown: ['mode'],
+    })
+    expect(kept['db.json']?.state).toBe('kept')
+    expect(JSON.parse(read(directory, 'db.json'))).toEqual({ user: 'web', mode: 'x' })
+  })
+
+  test('a required value that nobody knows yet holds it up', async () => {
+    const directory = temporaryVolume()
+
+    const published = await publish(directory, [group()], {
+      values: { user: 'web' },
+      unknown: ['password'],
+    })
+
+    expect(published['db.json']).toMatchObject({ state: 'missing', values: 0 })
+    expect(existsSync(join(directory, 'db.json'))).toBe(false)
+  })
+
+  test('a template of text alone needs no value', async () => {
+    const directory = temporaryVolume()
+    const fixed = {
+      format: 'template',
+      path: 'a.conf',
+      template: { text: 'x' },
+      entries: [],
+    } as const
+
+    const published = await publish(directory, [group(fixed)], {})
+
+    expect(published['a.conf']).toMatchObject({ state: 'written', values: 0 })
+    expect(read(directory, 'a.conf')).toBe('x')
+  })
+
+  test('a list of nothing is no file', async () => {
+    const directory = temporaryVolume()
+
+    const published = await publish(
+      directory,
+      [group({ entries: [entry('a', { required: false })] })],
+      {},
+    )
+
+    expect(published['db.json']?.state).toBe('missing')
+  })
+
+  test('a template that asks for a secret that is there and fails is no reason to remove its file', async () => {
+    const directory = temporaryVolume()
+    const asking = (text: string): SecretGroup =>
+      group({ format: 'template', path: 'db.conf', template: { text } })
+    await publish(directory, [asking('{{ secret "user" }}')], { values: both })
+
+    const published = await publish(directory, [asking('{{ secret "user" | b64dec }}')], {
+      values: { user: '?' },
+    })
+
+    expect(published['db.conf']).toMatchObject({ state: 'kept', values: 2 })
+    expect(read(directory, 'db.conf')).toBe('web')
+  })
+
+  test('of a plain group that asks for all, only its own files are held', async () => {
+    const directory = temporaryVolume()
+    const all = (policyPath: string, path: string): SecretGroup =>
+      group({
+        name: path,
+        format: 'plain',
+        path,
+        entries: [],
+        fetchAll: { contentType: 'text', policyPath },
+      })
+    const groups = [all('app/b', 'b'), all('app/a', 'a')]
+    const listed = ['b/y', 'a/x', 'ab/z', 'a/w']
+    const values = { 'b/y': '1', 'a/x': '2', 'ab/z': '3', 'a/w': '4' }
+
+    const written = await publish(directory, groups, { values, listed })
+    const unknown = await publish(directory, groups, { values })
+
+    const names = ['b/app/b/y', 'a/app/a/w', 'a/app/a/x']
+    expect(Object.keys(written)).toEqual(names)
+    expect(Object.values(unknown).map(({ state }) => state)).not.toContain('removed')
+    expect(read(directory, 'a/app/a/x')).toBe('2')
+  })
+})
+
 describe('P6 what cannot be is known before any value', () => {
   test.each<[string, readonly Partial<SecretGroup>[], string]>([
     [
