@@ -49,12 +49,12 @@ export function audienceOf({ aud }: ReadToken['claims']): string | undefined {
   return Array.isArray(aud) ? aud.map((item) => String(item)).join(' and ') : undefined
 }
 
-/** Everything about a token that keeps it from passing, or may; the fatal first. */
+/** Everything about a token that keeps it from passing, or may; what may comes last. */
 export function findingsOf(token: ReadToken, type: string): readonly TokenFinding[] {
   const found = [...signature(token, type), ...times(token, type)]
   if (type === 'authn-azure') found.push(...azure(token))
   else found.push(...issuerAndAudience(token, type))
-  return found.toSorted((a, b) => Number(b.isFatal) - Number(a.isFatal))
+  return found
 }
 
 const RSA: readonly unknown[] = ['RS256', 'RS384', 'RS512']

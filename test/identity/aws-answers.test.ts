@@ -127,6 +127,44 @@ describe('P5 what an instance answers is told whole', () => {
   })
 })
 
+describe('an instance that does not answer one question', () => {
+  const asked: string[] = []
+  const failing =
+    (which: (path: string, count: number) => boolean) =>
+    (request: HttpRequest): HttpReply => {
+      const path = request.url.pathname
+      asked.push(path.split('/').slice(-2).join('/'))
+      return which(path, asked.length) ? reply(403) : instance()(request)
+    }
+
+  test.each([
+    ['token', ['api/token']],
+    ['credentials/', ['api/token', 'security-credentials/']],
+  ])('%s is not asked the next', async (path, expected) => {
+    asked.length = 0
+
+    expect(
+      await told(
+        from(INSTANCE),
+        failing((at) => at.endsWith(path)),
+      ),
+    ).toMatchObject(REFUSED)
+    expect(asked).toEqual(expected)
+  })
+
+  test('without a second session no region is asked for', async () => {
+    asked.length = 0
+
+    const { region } = await credential(
+      INSTANCE,
+      failing((_, count) => count === 4),
+    )
+
+    expect(region).toBe('us-east-1')
+    expect(asked.slice(3)).toEqual(['api/token'])
+  })
+})
+
 describe('what an instance is asked for', () => {
   test('credentials that live for five minutes will do', async () => {
     const answer = instance({ keys: { ...KEYS, Expiration: '2026-01-20T09:10:00Z' } })
@@ -237,6 +275,14 @@ describe('P5 what the credentials endpoint of a container answers is told whole'
     })
   })
 
+  test('P5 a file that is not there names the setting for it', async () => {
+    const file = join(directory.path, 'gone')
+
+    expect(await told(from({ ...CONTAINER, authorization: { file } }), reply(200))).toMatchObject({
+      hint: expect.stringContaining('AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE'),
+    })
+  })
+
   test('without an authorization none is sent', async () => {
     const { requests } = await credential(CONTAINER, () => says(200, KEYS))
 
@@ -310,6 +356,26 @@ describe('P5 what STS answers to a web identity is told whole', () => {
     })
   })
 
+  test('credentials that end too soon are asked for again', async () => {
+    const ends = assumed('session', '2026-01-20T09:06:00Z')
+
+    expect(await told(from(WEB_IDENTITY), ends)).toMatchObject({
+      code: 'IDENTITY_EXPIRED',
+      message: expect.stringContaining(`the AWS credentials from ${place} end in`),
+      waits: patient,
+    })
+  })
+
+  test('P3 a web identity that has ended is not sent', async () => {
+    const ended = join(directory.path, 'ended')
+    await writeFile(ended, unsignedJwt({ exp: 1 }))
+
+    expect(await told(from({ ...WEB_IDENTITY, tokenFile: ended }), assumed())).toMatchObject({
+      code: 'IDENTITY_EXPIRED',
+      message: expect.stringContaining(`the platform token from ${ended} expired`),
+    })
+  })
+
   test('entities of XML are undone, each once', async () => {
     const signed = await credential(WEB_IDENTITY, () => assumed(' &lt;a&gt;&quot;b&amp;lt;+/&lt; '))
 
@@ -376,9 +442,10 @@ function sts(status: number, code: string): HttpReply {
   return reply(status, `<ErrorResponse><Error><Code>${code}</Code></Error></ErrorResponse>`)
 }
 
-function assumed(sessionToken = 'session'): HttpReply {
+function assumed(sessionToken = 'session', ends?: string): HttpReply {
   const keys = `<AccessKeyId>id</AccessKeyId><SecretAccessKey>key</SecretAccessKey>`
-  return reply(200, `<C>${keys}<SessionToken>${sessionToken}</SessionToken></C>`)
+  const end = ends === undefined ? '' : `<Expiration>${ends}</Expiration>`
+  return reply(200, `<C>${keys}<SessionToken>${sessionToken}</SessionToken>${end}</C>`)
 }
 
 interface Signed {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 
 import { afterAll, describe, expect, test } from 'vitest'
 
+import { SendFailure } from '../../src/core/http.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { azureAppService } from '../../src/identity/azure-app-service.ts'
 import { azureImds } from '../../src/identity/azure-imds.ts'
@@ -10,7 +11,7 @@ import { azureWorkload } from '../../src/identity/azure-workload.ts'
 import type { IdentitySelector } from '../../src/identity/managed-identity.ts'
 import type { IdentitySource } from '../../src/identity/source.ts'
 import { hastyClock } from '../support/fake-clock.ts'
-import { reply } from '../support/scripted-send.ts'
+import { reply, scriptedSend } from '../support/scripted-send.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { says, told, unsignedJwt, type Around } from '../support/told.ts'
 
@@ -232,27 +233,68 @@ describe('P5 what the identity endpoint of App Service answers is told whole', (
     })
   })
 
-  test.each(['http://1.2.3.4/msi/token', 'https://example.com/', 'file://localhost/x'])(
-    'P8 %s is no place to send the header to',
-    (endpoint) => {
-      const url = new URL(endpoint)
+  test.each([
+    'http://1.2.3.4/msi/token',
+    'https://example.com/',
+    'file://localhost/x',
+    'xhttp://localhost/x',
+    'httpsx://localhost/x',
+  ])('P8 %s is no place to send the header to', (endpoint) => {
+    const url = new URL(endpoint)
 
-      expect(() =>
-        azureAppService({
-          send: () => Promise.reject(new Error('nothing is sent')),
-          clock: hastyClock(),
-          endpoint: url,
-          header: () => new Secret('header'),
-          protocol: '2017-09-01',
-          resource,
-        }),
-      ).toThrow(
-        expect.objectContaining({
-          message: `${url.host} is no place for an identity endpoint`,
-          hint: "MSI_ENDPOINT must be the platform's own: localhost or a private address",
-        }),
-      )
-    },
+    expect(() =>
+      azureAppService({
+        send: () => Promise.reject(new Error('nothing is sent')),
+        clock: hastyClock(),
+        endpoint: url,
+        header: () => new Secret('header'),
+        protocol: '2017-09-01',
+        resource,
+      }),
+    ).toThrow(
+      expect.objectContaining({
+        code: 'IDENTITY_REFUSED',
+        message: `${url.host} is no place for an identity endpoint`,
+        hint: "MSI_ENDPOINT must be the platform's own: localhost or a private address",
+      }),
+    )
+  })
+})
+
+test('P8 the metadata service is on this machine', () => {
+  const { send } = scriptedSend(() => reply(500))
+  const baseUrl = new URL('http://metadata.example.com')
+
+  expect(() =>
+    azureImds({ send, clock: hastyClock(), apiVersion: '2018-02-01', resource, baseUrl }),
+  ).toThrow(
+    expect.objectContaining({
+      code: 'IDENTITY_REFUSED',
+      message: 'metadata.example.com is no place for a metadata service',
+      hint: 'AZURE_POD_IDENTITY_AUTHORITY_HOST may name a loopback or link-local host only',
+    }),
+  )
+})
+
+test('the protocol of 2017 names the setting that it wants', () => {
+  const { send } = scriptedSend(() => reply(500))
+
+  expect(() =>
+    azureAppService({
+      send,
+      clock: hastyClock(),
+      endpoint: new URL('http://localhost:42356/msi/token'),
+      header: () => new Secret('header'),
+      protocol: '2017-09-01',
+      resource,
+      selector: OBJECT,
+    }),
+  ).toThrow(
+    expect.objectContaining({
+      code: 'IDENTITY_REFUSED',
+      message: 'the identity endpoint of 2017 knows an identity by its client id only',
+      hint: 'name it in CONJUR_AUTHN_AZURE_CLIENT_ID',
+    }),
   )
 })
 
@@ -384,6 +426,49 @@ describe('P5 what Entra answers to a federated token is told whole', () => {
       hint: expect.stringContaining(
         'allow this workload to reach https://proxy.example.com, or correct AZURE_KUBERNETES_TOKEN_PROXY',
       ),
+    })
+  })
+
+  test.each([
+    ['https://login.microsoftonline.com/', undefined, 'https://login.microsoftonline.com/'],
+    ['https://login.example.cn/a//', undefined, 'https://login.example.cn/a/'],
+    ['https://login.example.cn/', 'https://p.example/b//', 'https://p.example/b/'],
+  ])('the assertion goes below %s (%s), as a form, whole', async (host, proxy, base) => {
+    const { send, requests } = scriptedSend(() => reply(418))
+    const source = azureWorkload({
+      ...options({ send, clock: hastyClock(), random: () => 0 }),
+      authorityHost: new URL(host),
+      tokenProxy: proxy === undefined ? undefined : new URL(proxy),
+    })
+
+    await source.token(new AbortController().signal).catch(() => undefined)
+
+    expect(source).toMatchObject({ name: 'azure-workload-identity', watched: [tokenFile] })
+    expect(requests[0]?.url.href).toBe(`${base}t-1/oauth2/v2.0/token`)
+    expect(requests[0]).toMatchObject({
+      method: 'POST',
+      headers: {
+        'Content-Type': 'application/x-www-form-urlencoded',
+        Accept: 'application/json',
+      },
+      deadlineMs: 30_000,
+    })
+    expect(Object.fromEntries(new URLSearchParams(String(requests[0]?.body)))).toEqual({
+      grant_type: 'client_credentials',
+      client_id: 'c-web',
+      client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+      client_assertion: unsignedJwt(),
+      scope: 'https://management.azure.com/.default',
+    })
+  })
+
+  test('P8 only a proxy has a CA of its own', async () => {
+    const distrusted = (): never => {
+      throw new SendFailure('tls-untrusted', 'login.microsoftonline.com')
+    }
+
+    expect(await told(workload, distrusted)).toMatchObject({
+      hint: 'name the CA that signs it in NODE_EXTRA_CA_CERTS',
     })
   })
 

@@ -201,15 +201,20 @@ test.skipIf(process.getuid?.() !== 0)(
     const path = join(directory.path, 'owned.key')
     await writeFile(path, 'x')
     await chown(path, 4711, 0)
-    platform.script(ARC_HOST, [challenge(path), challenge(path), { status: 403 }])
+    const ask = challenge(path)
+    platform.script(ARC_HOST, [ask, ask, { status: 403 }, ask, { status: 403 }])
 
     const foreign = await failure()
     await chown(directory.path, 4711, 0)
+    await failure()
+    await chown(path, 0, 0)
     await failure()
 
     expect(foreign.message).toBe(`the challenge file ${path} belongs to another user`)
     expect(platform.requests.map(({ headers }) => headers['authorization'])).toEqual([
       undefined,
+      undefined,
+      'Basic x',
       undefined,
       'Basic x',
     ])

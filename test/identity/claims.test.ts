@@ -221,6 +221,20 @@ test('a good service-account token has nothing to find', () => {
   expect(findingsOf({ header, claims }, 'authn-jwt')).toEqual([])
 })
 
+test('xms_mirid is read in any order, as far as it goes', () => {
+  expect(readMirid('/providers/A/B/c/subscriptions/s/resourcegroups/rg')).toEqual({
+    subscription: 's',
+    resourceGroup: 'rg',
+    provider: ['A', 'B', 'c'],
+    problem: undefined,
+  })
+  expect(readMirid('/tenants/t')).toMatchObject({
+    subscription: undefined,
+    resourceGroup: undefined,
+    provider: [],
+  })
+})
+
 test('xms_mirid is read with and without its first slash', () => {
   const expected = {
     subscription: 's',

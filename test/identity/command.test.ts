@@ -96,6 +96,25 @@ test('P2: what it prints is in no error', async () => {
   expect(JSON.stringify([error.message, error.hint, error.facts])).not.toContain('s3cr3t')
 })
 
+test('P3 a JWT that has ended is told with the command that printed it', async () => {
+  const ended = await maker.make({ exp: 1 })
+  await script(`echo '{"token":"${ended}"}'`)
+
+  expect(await failure()).toMatchObject({
+    code: 'IDENTITY_EXPIRED',
+    message: expect.stringContaining(`the platform token from ${program} expired`),
+  })
+})
+
+test('a refusal is final: the command is not run again', async () => {
+  const count = join(directory.path, 'count')
+  await script(`echo x >> '${count}'; exit 3`)
+
+  await failure()
+
+  expect(await readFile(count, 'utf8')).toBe('x\n')
+})
+
 test('exit code 75 is not yet: it is run again, for a minute', async () => {
   const count = join(directory.path, 'count')
   await script(
@@ -133,11 +152,11 @@ test('one that a signal ends is refused by the name of that signal', async () =>
 })
 
 test('64 KiB to the last byte are read, in however many pieces they come', async () => {
-  await script(`printf '{"apiKey":"'; head -c 65520 /dev/zero | tr '\\0' 'k'; printf '"}\\n\\n'`)
+  await script(`printf '{"apiKey":"'; head -c 65521 /dev/zero | tr '\\0' 'k'; printf '"}\\n\\n'`)
 
   const credential = await source({ yields: 'api-key' }).token(signal)
 
-  expect(credential.secret.text()).toBe('k'.repeat(65_520))
+  expect(credential.secret.text()).toBe('k'.repeat(65_521))
 })
 
 test('what it left running when it ended is killed', async () => {

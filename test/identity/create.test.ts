@@ -112,6 +112,13 @@ test.each<[SourceChoice, string, string]>([
   await source.token(new AbortController().signal).catch(() => undefined)
 
   expect(source.name).toBe(choice.kind)
+  expect(source.watched).toEqual(
+    'tokenFile' in choice ||
+      'proof' in choice ||
+      (choice.kind === 'aws' && choice.origin.kind === 'web-identity')
+      ? [path]
+      : [],
+  )
   expect(asked[0]).toBe(`${way} ${url}`)
   expect(new Set(asked.map((line) => line.split(' ')[0]))).toEqual(new Set([way]))
 })

@@ -39,16 +39,25 @@ test.each([
   ['1/20/2026 12:05:00 AM', '2026-01-20T00:05:00Z'],
   ['1/20/2026 12:05:00 PM', '2026-01-20T12:05:00Z'],
   ['1/20/2026 1:05:00 PM', '2026-01-20T13:05:00Z'],
+  ['1/20/2026 13:05:00', '2026-01-20T13:05:00Z'],
 ])('%s is %s', (text, utc) => {
   expect(instant(text)).toBe(Date.parse(utc))
 })
 
-test.each(['', ' ', 'soon', undefined, null, Number.NaN, {}, '99999999999999999999'])(
-  'expires_on %s says nothing',
-  (value) => {
-    expect(instant(value)).toBeUndefined()
-  },
-)
+test.each([
+  '',
+  ' ',
+  'soon',
+  'x2026-01-20 09:05:00',
+  '2026-01-20 09:05:00x',
+  undefined,
+  null,
+  Number.NaN,
+  {},
+  '99999999999999999999',
+])('expires_on %s says nothing', (value) => {
+  expect(instant(value)).toBeUndefined()
+})
 
 test('the earliest end counts', () => {
   const token = { expiresAt: AT + 60_000 }

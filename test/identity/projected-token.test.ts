@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 
 import { projectedToken } from '../../src/identity/projected-token.ts'
+import { readPlatformToken } from '../../src/identity/source.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
+import { unsignedJwt } from '../support/told.ts'
 import { serviceAccountClaims, tokenMaker } from '../support/token-maker.ts'
 
 const clock = fakeClock()
@@ -170,6 +172,17 @@ test('P5 what cannot be read is told whole', async () => {
     retryable: true,
     facts: { from: path },
   })
+})
+
+test('P3 a token that ends now has ended, and 16 KiB are the longest', async () => {
+  const now = clock.now()
+  const read = (text: string): unknown => readPlatformToken(text, { from: 'x', now })
+
+  expect(() => read(unsignedJwt({ exp: now / 1000 }))).toThrow('expired 0 s ago')
+  expect(read(unsignedJwt({ exp: now / 1000 + 1 }))).toMatchObject({ expiresAt: now + 1000 })
+  const long = unsignedJwt()
+  expect(read(long.padEnd(16 * 1024, 'x'))).toMatchObject({ kind: 'jwt' })
+  expect(() => read(long.padEnd(16 * 1024 + 1, 'x'))).toThrow('is longer than 16 KiB')
 })
 
 test('a token of another place has another name', () => {

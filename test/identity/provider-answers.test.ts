@@ -354,6 +354,28 @@ describe('how a client proves itself', () => {
     expect(Object.fromEntries(new URLSearchParams(String(requests[1]?.body)))).toEqual(form)
   })
 
+  test.each([
+    [ASSERTION, 'CONJUR_OIDC_ASSERTION_FILE'],
+    [SECRET, 'CONJUR_OIDC_CLIENT_SECRET_FILE'],
+  ])('P5 a proof that is not there (%o) names its setting', async (proof, setting) => {
+    const gone = { ...proof, file: `${proof.file}.gone` }
+
+    expect(
+      await told((around) => oidc(around, { proof: gone }), provider(reply(500))),
+    ).toMatchObject({ code: 'IDENTITY_ABSENT', hint: expect.stringContaining(setting) })
+  })
+
+  test('P3 an assertion that has ended is not sent', async () => {
+    const file = join(directory.path, 'ended')
+    await writeFile(file, unsignedJwt({ exp: 1 }))
+    const proof = { kind: 'assertion', file } as const
+
+    expect(await told((around) => oidc(around, { proof }), provider(reply(500)))).toMatchObject({
+      code: 'IDENTITY_EXPIRED',
+      message: expect.stringContaining(`the platform token from ${file} expired`),
+    })
+  })
+
   test('P10 the file of its proof is watched', () => {
     const { send } = scriptedSend(() => reply(500))
 
