@@ -12,6 +12,10 @@ test.each([
   ['1E3', 1000],
   ['1E', 1e18],
   ['2Gi', 2_147_483_648],
+  ['12.5', 12.5],
+  ['.25', 0.25],
+  ['5e-2', 0.05],
+  ['1e10', 10_000_000_000],
 ])('%s is %d', (text, value) => {
   expect(parseQuantity(text)).toBeCloseTo(value, 9)
 })

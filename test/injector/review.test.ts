@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { review } from '../../src/injector/review.ts'
-import { contextWith, creating, pod, reviewed } from './pods.ts'
+import { contextWith, creating, pod, reviewed, type Loose } from './pods.ts'
 
 describe('opting in', () => {
   test.each(['true', 'TRUE', 'yes', 'Yes', 'on', 'y', 'Y', ' true '])(
@@ -140,6 +140,56 @@ describe('what is never injected', () => {
   })
 })
 
+test.each([
+  [{ kind: { group: '', version: 'v1', kind: 'Service' } }, 'CREATE of Service'],
+  [{ resource: { group: '', version: 'v1', resource: 'services' } }, 'CREATE of Pod'],
+  [{ resource: { group: 'apps', version: 'v1', resource: 'pods' } }, 'CREATE of Pod'],
+  [{ operation: 'UPDATE' }, 'UPDATE of Pod'],
+  [{ subResource: 'ephemeralcontainers' }, 'CREATE of Pod/ephemeralcontainers'],
+])('a request that creates no pod (%o) is told so', async (changes, what) => {
+  const verdict = await review(creating(pod(), changes), await contextWith())
+
+  expect(verdict).toMatchObject({
+    outcome: 'skipped',
+    reason: 'not-a-pod',
+    warnings: [
+      `conjur.org/inject has no effect here (${what}): only pods that are being created are injected`,
+    ],
+  })
+})
+
+test('an object that did not opt in is not told anything', async () => {
+  const object = pod({ inject: undefined })
+
+  expect(
+    await review(creating(object, { operation: 'UPDATE' }), await contextWith()),
+  ).toMatchObject({ outcome: 'skipped', reason: 'not-a-pod', warnings: [] })
+})
+
+test('a word that is neither yes nor no has its own reason', async () => {
+  expect((await reviewed(pod({ inject: 'maybe' }))).verdict.reason).toBe('opt-in-value')
+})
+
+test('P6 an agent is checked as the command that it will be, and told what it is given', async () => {
+  const checked: unknown[] = []
+  const context = await contextWith()
+  const check: typeof context.check = (given) => {
+    checked.push({ mode: given.mode, foreign: given.annotations.get('other') })
+    return context.check(given)
+  }
+  for (const mode of ['init', 'sidecar', 'both']) {
+    const object = pod({ 'container-mode': mode })
+    object.metadata.annotations.other = 'x'
+    await review(creating(object), { ...context, check })
+  }
+
+  expect(checked).toEqual([
+    { mode: 'init', foreign: undefined },
+    { mode: 'sidecar', foreign: undefined },
+    { mode: 'sidecar', foreign: undefined },
+  ])
+})
+
 describe('a second pass', () => {
   test('yields no patch', async () => {
     const first = await reviewed(pod({ 'container-mode': 'both' }))
@@ -163,6 +213,28 @@ describe('a second pass', () => {
     const { verdict } = await reviewed(injected)
 
     expect(verdict.patch).toEqual([])
+  })
+
+  test.each<[string, (agent: Loose) => void]>([
+    ['has another name', (agent) => (agent.name = 'agent')],
+    ['does another thing', (agent) => (agent.args[0] = 'init')],
+    ['does nothing', (agent) => delete agent.args],
+  ])('P8 a container that only looks like the agent, but %s, is none', async (_, change) => {
+    const { pod: injected } = await reviewed(pod())
+    change(injected.spec.initContainers[0])
+
+    const { verdict } = await reviewed(injected)
+
+    expect(verdict.reason).not.toBe('already-injected')
+  })
+
+  test('of both agents both must be there', async () => {
+    const { pod: injected } = await reviewed(pod({ 'container-mode': 'both' }))
+    injected.spec.initContainers.splice(0, 1)
+
+    const { verdict } = await reviewed(injected)
+
+    expect(verdict.reason).not.toBe('already-injected')
   })
 
   test('a status written by hand does not keep a pod from its agent', async () => {
