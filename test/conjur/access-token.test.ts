@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseAccessToken } from '../../src/conjur/access-token.ts'
+import { parseAccessToken, readAccessToken } from '../../src/conjur/access-token.ts'
 import { accessTokenJson } from '../support/scripted-send.ts'
 
 const claims = { iat: 1000, exp: 1060, sub: 'host/apps/web' }
@@ -14,6 +14,10 @@ test('a token says whose it is, and lives from its issue to its end', () => {
     login: 'host/apps/web',
     lifetimeMs: 60_000,
   })
+})
+
+test('when it was issued is told in milliseconds', () => {
+  expect(readAccessToken(accessTokenJson(claims))?.issuedAt).toBe(1_000_000)
 })
 
 test.each([

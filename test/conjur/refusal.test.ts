@@ -175,6 +175,14 @@ test.each<[SendFailureKind, string, string]>([
   },
 )
 
+test('behind a proxy that lets nothing through it is Conjur that is named', () => {
+  expect(told(noReply(new SendFailure('proxy', 'proxy.example.com:3128'), asked))).toMatchObject({
+    message: 'the proxy proxy.example.com:3128 lets nothing through',
+    hint: 'curl -v https://conjur.example.com/ through HTTPS_PROXY; to go without it put conjur.example.com into NO_PROXY',
+    facts: { host: 'conjur.example.com', kind: 'proxy' },
+  })
+})
+
 test('the command to see a certificate names the port that is used', () => {
   const failure = new SendFailure('tls-failed', 'conjur.example.com:8443')
 
@@ -287,6 +295,7 @@ test.each([
 ] as const)('a refused login with %s says what to compare', async (type, compare) => {
   const told = await refused(reply(401), { type, serviceId: undefined }, 'host/apps/web')
 
+  expect(told['message']).toBe(`Conjur refuses login host/apps/web with ${type} (401)`)
   expect(told['hint']).toBe(`${compare}; Conjur's own log has the CONJ… code`)
 })
 

@@ -365,7 +365,10 @@ test('P4 trouble with the last single read is the server’s, and ends the whole
     kind === 'single' && ids.includes('b') ? reply(503) : undefined,
   )
 
-  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({ code: 'CONJUR_UNAVAILABLE' })
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({
+    code: 'CONJUR_UNAVAILABLE',
+    message: 'conjur.example.com cannot answer variable b now (503)',
+  })
 })
 
 test('P5 a refused access token says what was asked for', async () => {

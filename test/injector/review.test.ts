@@ -158,6 +158,34 @@ test.each([
   })
 })
 
+test('a request that leaves the resource out creates a pod by its kind', async () => {
+  for (const resource of [undefined, {}]) {
+    expect((await review(creating(pod(), { resource }), await contextWith())).outcome).toBe(
+      'injected',
+    )
+  }
+})
+
+test('an injected pod says so, by annotation and label, and its agent where it failed', async () => {
+  const { pod: injected } = await reviewed(pod())
+
+  expect(injected.metadata.annotations['conjur.org/status']).toBe('injected')
+  expect(injected.metadata.labels).toEqual({ 'conjur.org/status': 'injected' })
+  expect(injected.spec.initContainers[0].terminationMessagePolicy).toBe('FallbackToLogsOnError')
+})
+
+test('a verdict says no more than it has to', async () => {
+  expect((await reviewed(pod({ inject: 'no' }))).verdict).toMatchObject({
+    patch: [],
+    problems: [],
+    warnings: [],
+  })
+  expect((await reviewed(pod({ inject: 'maybe' }))).verdict).toMatchObject({
+    patch: [],
+    warnings: [],
+  })
+})
+
 test('an object that did not opt in is not told anything', async () => {
   const object = pod({ inject: undefined })
 

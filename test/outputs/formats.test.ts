@@ -225,6 +225,37 @@ describe('what a format cannot carry is refused, with group and alias named', ()
 })
 
 test.each([
+  ['yaml', 'x'.repeat(1024), undefined],
+  ['yaml', 'x'.repeat(1025), 'is longer than 1024 bytes'],
+  ['yaml', 'a\0', 'holds a character that YAML does not allow'],
+  ['json', 'x'.repeat(2_097_152), undefined],
+  ['json', 'x'.repeat(2_097_153), 'is longer than 2097152 bytes'],
+  ['json', '"', 'holds a control character, a double quote or a backslash'],
+  ['properties', 'a-b', 'is no property name: letters, digits, _ and ., the first a letter or _'],
+  ['dotenv', '1a', 'is no variable name: letters, digits and _, the first no digit'],
+  ['bash', 'a b', 'is no variable name: letters, digits and _, the first no digit'],
+] as const)('P6 an alias of %s that cannot be is told why (%#)', (format, alias, why) => {
+  expect(aliasProblem(format, alias)).toBe(why)
+})
+
+test.each([
+  ['a${X}', 'holds "${…}", which python-dotenv replaces in every notation'],
+  ['a${X:-y z}', 'holds "${…}", which python-dotenv replaces in every notation'],
+  [
+    '\'"\\',
+    'holds a mix of quotes, "#", backslashes or line breaks that no notation of dotenv keeps',
+  ],
+])('P5 a value that dotenv cannot carry (%j) is told why, and where it could go', (value, why) => {
+  expect(() => render('dotenv', { key: value })).toThrow(
+    expect.objectContaining({
+      message: `the value of key in group db ${why}: dotenv cannot carry it`,
+      hint: 'give the group another format (conjur.org/secret-file-format.db: plain carries any bytes)',
+      facts: { group: 'db', alias: 'key', format: 'dotenv' },
+    }),
+  )
+})
+
+test.each([
   ['dotenv', 'a.b', false],
   ['bash', '1a', false],
   ['bash', '_a1', true],

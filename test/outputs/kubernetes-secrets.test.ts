@@ -483,6 +483,26 @@ test('P2 no value stands in a condition', async () => {
 })
 
 describe('a conjur-map', () => {
+  test('names a variable for each key, as text or as base64, and may ask for all', () => {
+    const text =
+      'a: app/a\nb: {id: app/b, content-type: base64}\nc: {id: app/c, content-type: text}\n"*": {id: "*", content-type: base64, include: [a, b], strip: app/}'
+
+    expect(readSecretMap(parse(text))).toEqual({
+      entries: [
+        { key: 'a', variableId: 'app/a', contentType: 'text' },
+        { key: 'b', variableId: 'app/b', contentType: 'base64' },
+        { key: 'c', variableId: 'app/c', contentType: 'text' },
+      ],
+      all: { contentType: 'base64', include: ['a', 'b'], exclude: [], strip: 'app/', max: 500 },
+      problems: [],
+    })
+    expect(readSecretMap(null)).toEqual({ entries: [], problems: ['conjur-map is no YAML map'] })
+    expect(readSecretMap(parse('a: "*"'))).toEqual({
+      entries: [{ key: 'a', variableId: '*', contentType: 'text' }],
+      problems: [],
+    })
+  })
+
   test.each<[string, string[]]>([
     ['- a', ['conjur-map is no YAML map']],
     ['user: ""', ['key user names no variable']],

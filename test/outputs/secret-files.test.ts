@@ -277,6 +277,32 @@ describe('a group that asks for all', () => {
     },
   )
 
+  test('holds those below its policy path, and no one of them is required', async () => {
+    const directory = temporaryVolume()
+    const below = { ...all, fetchAll: { contentType: 'base64', policyPath: 'app/a' } as const }
+    const values = { 'a/2': 'Mg==', 'a/1': 'MQ==', ab: 'x', b: 'y' }
+
+    const published = await publish(directory, [below], {
+      values,
+      listed: ['a/2', 'ab', 'a/hidden', 'b', 'a/1'],
+    })
+
+    expect(read(directory, 'db.json')).toBe('{"app/a/1":"1","app/a/2":"2"}')
+    expect(published['db.json']).toMatchObject({ state: 'written', values: 2 })
+  })
+
+  test('and names no policy holds every one', async () => {
+    const directory = temporaryVolume()
+    const every = { ...all, fetchAll: { contentType: 'text', policyPath: '' } as const }
+
+    await publish(directory, [every], { values: both, listed: ['user', 'password'] })
+
+    expect(Object.keys(JSON.parse(read(directory, 'db.json')))).toEqual([
+      'app/password',
+      'app/user',
+    ])
+  })
+
   test('loses what is no longer there', async () => {
     const directory = temporaryVolume()
     const plain = { ...all, format: 'plain' as const, path: 'all' }

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, chownSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { findToken, type FoundToken } from '../../src/outputs/token-found.ts'
@@ -35,6 +35,23 @@ test('no file is no token, and so is a directory that is not there', async () =>
   expect(await found(() => undefined)).toBeUndefined()
   expect(findToken({ path: '/nowhere/token', whereUnwritable: 'refuse' })).toBeUndefined()
   expect(findToken({ path: '/nowhere/token', whereUnwritable: 'leave-out' })).toBeUndefined()
+})
+
+test('white space before the JSON does not make it base64, and 64 KiB may be a token', async () => {
+  const padded = ` \n${TOKEN}`.padStart(65_536)
+
+  const token = await found(write(padded))
+
+  expect(token !== undefined && 'text' in token && token.text.text()).toBe(padded)
+})
+
+test.skipIf(process.getuid?.() !== 0)('P8 a file of another user does not count', async () => {
+  const foreign = (path: string): void => {
+    write(TOKEN)(path)
+    chownSync(path, 4711, 0)
+  }
+
+  expect(await found(foreign)).toEqual({ why: 'it belongs to another user' })
 })
 
 test.each<[string, (path: string) => void, string]>([

@@ -5,21 +5,13 @@ const UNDEFINED = 'a fact that is undefined is not printed'
 
 /** Why survivors of this room may live. */
 export const CONJUR: Reasons = {
-  'conjur/access-token.ts': [
-    [
-      'iat * 1000',
-      'when a token was issued is used by the hand-over alone, and tested with it in agent',
-    ],
-  ],
   'conjur/address.ts': [
-    ['let batches', 'a first batch of nothing is not asked for'],
-    ['batches.at(-1)', 'there is always a batch'],
-    ['[]', 'a first batch of nothing is not asked for', 'ArrayDeclaration'],
+    ['batchUrl(place, [])', 'only the path of this address is used, and ids stand in its query'],
+    ['batches.at(-1)', 'the first id makes the first batch'],
   ],
   'conjur/authenticate.ts': [
     ['options.login === undefined', UNDEFINED],
     ['code === undefined', UNDEFINED],
-    ['serviceId === undefined', 'the path is made by the address; here it is words'],
   ],
   'conjur/inspect.ts': [
     ["what: 'authenticators'", UNSAID],
@@ -36,15 +28,11 @@ export const CONJUR: Reasons = {
     ["typeof text === 'string'", 'what is no text is no date'],
     ['} catch {', 'the function ends with undefined either way'],
   ],
-  'conjur/refusal.ts': [
-    ['code === undefined', UNDEFINED],
-    ["error.kind === 'proxy'", 'the command to see it differs in words that this line shares'],
-  ],
+  'conjur/refusal.ts': [['code === undefined', UNDEFINED]],
   'conjur/retrieve.ts': [
-    ['first === undefined', 'of no ids none is asked for one line later'],
+    ['first === undefined', 'no batch is empty, and halves of two ids or more are not'],
     ["'too long'", 'what is no reply is asked for in halves too, at the end'],
     ['reply.status === 404', 'no other answer names a variable'],
-    ['error instanceof ConjurError', 'what is thrown here is a ConjurError, or has no facts'],
     ["headers['content-type'] ?? ''", 'neither text is HTML or JSON'],
     ["typeof error['message']", 'what is no text equals none'],
   ],
