@@ -207,7 +207,7 @@ test.skipIf(!canMount())(
       await eventually(() => expect(held(at)).toBe(`${generation},`.repeat(1000)))
     }
 
-    const seen = await reader.stop()
+    const { seen, lost } = await reader.stop()
     record('P1 volumes', {
       tried: {
         'remounts read-only during passes': counts['read-only'],
@@ -215,9 +215,10 @@ test.skipIf(!canMount())(
         'files read meanwhile': seen['files'] ?? 0,
         'sets read': seen['sets'] ?? 0,
       },
-      lost: { 'torn, empty, mixed or wider files': 0 },
+      lost: { 'torn, empty, mixed or wider files': lost.length },
       seconds: took(),
     })
+    expect(lost).toEqual([])
     expect(statSync(at(join(secrets, 'file-0'))).mode & 0o777).toBe(0o640)
     await eventually(() =>
       expect(readdirSync(at(secrets)).filter((name) => name.startsWith('..'))).toHaveLength(2),

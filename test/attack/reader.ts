@@ -1,7 +1,7 @@
 /*
  * Reads a secrets directory and an access token file at full speed until SIGTERM, and counts what it
- * saw at each level. What must never be seen ends it with 1, after one line on stderr. The first
- * set must be there when it starts.
+ * saw at each level; what must never be seen it counts too, and says in `lost` what the first of it
+ * was. The first set must be there when it starts.
  *
  *   node reader.ts DIRECTORY TOKEN-FILE MODE
  *
@@ -16,22 +16,26 @@ const wantedMode = Number.parseInt(mode, 8)
 const names = readdirSync(directory).filter((name) => !name.startsWith('..'))
 const seen = { files: 0, sets: 0, directories: 0, tokens: 0, 'sets begun anew': 0 }
 const generations = new Set<string>()
+const lost: string[] = []
 const end = new AbortController()
 process.on('SIGTERM', () => end.abort())
 process.stdout.write('reading\n')
 
-try {
-  for (let round = 0; !end.signal.aborted; round++) {
-    readFile(names[round % names.length] ?? '')
-    if (round % 4 === 0) readSet()
-    if (round % 8 === 0) readDirectory()
-    if (round % 4 === 2) readToken()
-    if (round % 16 === 0) await setImmediate()
+for (let round = 0; !end.signal.aborted; round++) {
+  look(() => readFile(names[round % names.length] ?? ''))
+  if (round % 4 === 0) look(readSet)
+  if (round % 8 === 0) look(readDirectory)
+  if (round % 4 === 2) look(readToken)
+  if (round % 16 === 0) await setImmediate()
+}
+process.stdout.write(JSON.stringify({ seen: { ...seen, generations: generations.size }, lost }))
+
+function look(at: () => void): void {
+  try {
+    at()
+  } catch (error) {
+    lost.push(error instanceof Error ? error.message : String(error))
   }
-  process.stdout.write(JSON.stringify({ ...seen, generations: generations.size }))
-} catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
 }
 
 /** One name, as any program opens it: always there, whole, and no wider than asked. */

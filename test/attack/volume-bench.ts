@@ -86,9 +86,15 @@ export async function volumeBench({
   }
 }
 
-/** A reader at full speed; `stop` gives what it saw, and fails if it saw what must not be. */
+/** What a reader counted, and all that it saw of what must never be. */
+export interface Readings {
+  readonly seen: Readonly<Record<string, number>>
+  readonly lost: readonly string[]
+}
+
+/** A reader at full speed. */
 export interface Reader {
-  readonly stop: () => Promise<Readonly<Record<string, number>>>
+  readonly stop: () => Promise<Readings>
 }
 
 /** `under` is a command that runs what follows it, such as one that enters a mount namespace. */
@@ -117,7 +123,7 @@ export async function startReader(
       reader.kill('SIGTERM')
       await ended
       expect(err).toBe('')
-      return JSON.parse(out.slice(out.indexOf('{'))) as Record<string, number>
+      return JSON.parse(out.slice(out.indexOf('{'))) as Readings
     },
   }
 }
