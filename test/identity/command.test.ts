@@ -161,7 +161,9 @@ test('64 KiB to the last byte are read, in however many pieces they come', async
 
 test('what it left running when it ended is killed', async () => {
   const pidFile = join(directory.path, 'pid')
-  await script(`sleep 1000 > /dev/null & echo $! > '${pidFile}'; echo '{"apiKey":"k"}'`)
+  await script(
+    `trap "" TERM; sleep 1000 > /dev/null & echo $! > '${pidFile}'; echo '{"apiKey":"k"}'`,
+  )
 
   await source({ yields: 'api-key' }).token(signal)
 

@@ -3,10 +3,10 @@ import { missedPod } from '../../src/injector/missed.ts'
 import { readPod } from '../../src/injector/pod.ts'
 import { pod, reviewed, settingsWith } from './pods.ts'
 
-async function missed(object: unknown) {
+async function missed(object: unknown, match: 'annotation' | 'label' = 'annotation') {
   const read = readPod(object)
   if (typeof read === 'string') throw new Error(read)
-  return missedPod(read, await settingsWith())
+  return missedPod(read, await settingsWith({ match }))
 }
 
 const running = { name: 'web-1', namespace: 'shop', uid: 'u' }
@@ -19,6 +19,13 @@ test('an opted-in pod without the agent was missed', async () => {
     ...running,
     why: 'it was created while the webhook was not called; delete it to have it made again',
   })
+})
+
+test('nor need a pod that opts in by label have annotations', async () => {
+  const labels = { 'conjur.org/inject': 'true' }
+  const metadata = { ...running, annotations: undefined, labels }
+
+  expect(await missed(pod({}, {}, metadata), 'label')).toMatchObject(running)
 })
 
 test('an injected pod was not', async () => {

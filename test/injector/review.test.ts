@@ -171,6 +171,7 @@ test('an injected pod says so, by annotation and label, and its agent where it f
 
   expect(injected.metadata.annotations['conjur.org/status']).toBe('injected')
   expect(injected.metadata.labels).toEqual({ 'conjur.org/status': 'injected' })
+  expect(injected.spec.initContainers[0]).not.toHaveProperty('ports')
   expect(injected.spec.initContainers[0].terminationMessagePolicy).toBe('FallbackToLogsOnError')
 })
 
@@ -183,6 +184,61 @@ test('a verdict says no more than it has to', async () => {
   expect((await reviewed(pod({ inject: 'maybe' }))).verdict).toMatchObject({
     patch: [],
     warnings: [],
+  })
+})
+
+test('the namespace is that of the request, else that of the pod', async () => {
+  const inNamespace = async (namespace: string | undefined): Promise<string> => {
+    const object = pod({}, {}, { namespace, ...pod().metadata })
+    const verdict = await review(creating(object, { namespace: undefined }), await contextWith())
+    return `${verdict.outcome} ${'reason' in verdict ? verdict.reason : ''}`
+  }
+
+  expect(await inNamespace('kube-system')).toBe('skipped namespace')
+  expect(await inNamespace('shop')).toMatch(/^injected/)
+  expect(await inNamespace(undefined)).toMatch(/^injected/)
+})
+
+test('a pod that opts in by label may have no annotations at all', async () => {
+  const context = await contextWith({ match: 'label' })
+  const labels = { 'conjur.org/inject': 'yes' }
+
+  const { verdict } = await reviewed(pod({}, {}, { annotations: undefined, labels }), context)
+
+  expect(verdict).toMatchObject({
+    outcome: 'injected',
+    warnings: [expect.stringContaining('only the access token is delivered')],
+  })
+})
+
+test('the token alone, where that is asked for, is no reason for a warning', async () => {
+  const alone = { 'inject-type': 'authenticator', 'conjur-secrets.db': undefined }
+
+  expect((await reviewed(pod(alone))).verdict).toMatchObject({ outcome: 'injected', warnings: [] })
+})
+
+test('a key of another prefix, however long, is none of ours', async () => {
+  const object = pod()
+  object.metadata.annotations['otherx.org/container-mode'] = 'init'
+
+  const { pod: injected } = await reviewed(object)
+
+  expect(injected.spec.initContainers[0].args[0]).toBe('sidecar')
+})
+
+test('a pod that names no service account has the default one', async () => {
+  const context = await contextWith()
+  const conjur = { ...context.settings.conjur, loginTemplate: 'host/{namespace}/{serviceAccount}' }
+  const settings = { ...context.settings, conjur }
+
+  const { pod: injected } = await reviewed(pod({}, { serviceAccountName: undefined }), {
+    ...context,
+    settings,
+  })
+
+  expect(injected.spec.initContainers[0].env).toContainEqual({
+    name: 'CONJUR_AUTHN_LOGIN',
+    value: 'host/shop/default',
   })
 })
 

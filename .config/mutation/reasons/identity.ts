@@ -13,6 +13,7 @@ export const IDENTITY: Reasons = {
       'the directory compared with is itself absolute and plain, so no other path is in it',
     ],
     ["'code' in cause", CODED],
+    ['finally {', CLOSED],
     ["'EACCES'", ROOT],
     ["'IDENTITY_REFUSED',", ROOT],
     ['may not be read', ROOT],
@@ -28,16 +29,16 @@ export const IDENTITY: Reasons = {
     ],
     ["headers['date']", 'neither text is a date'],
   ],
-  'identity/aws-instance.ts': [
-    ["?? ''", 'splitting a text gives at least one part'],
-    ["'value' in session", 'what follows asks with an empty session and is refused the same way'],
-  ],
+  'identity/aws-instance.ts': [["?? ''", 'splitting a text gives at least one part']],
   'identity/aws-reply.ts': [
     ['expiresAt !== undefined', 'nothing is smaller than an end that is not known'],
   ],
   'identity/aws-web-identity.ts': [
     ["code ?? ''", 'neither text begins with a code'],
     ['new RegExp', 'a match always has its group'],
+  ],
+  'identity/azure-app-service.ts': [
+    ['/^https?:$/', 'a protocol has one colon, and it is the last character'],
   ],
   'identity/azure-arc.ts': [
     ["url.hostname === 'localhost'", 'the endpoints tried are localhost and 127.0.0.1'],
@@ -60,7 +61,9 @@ export const IDENTITY: Reasons = {
     ['child.stdout?.on', 'a pipe was asked for, so there is one'],
     ['child.pid === undefined', 'killing the group of nobody throws, which is caught'],
   ],
-  'identity/expiry.ts': [],
+  'identity/expiry.ts': [
+    ['text.replace', 'with anything before or behind it is no date, in this form or the other'],
+  ],
   'identity/k8s-certificate.ts': [
     ['signal.throwIfAborted', 'who asks again does so first'],
     ['LAST_MOMENT_MS', 'a millisecond of a certificate that is replaced half a minute early'],
