@@ -1,4 +1,122 @@
 import type { Reasons } from '../reasons.ts'
 
+const SLOW =
+  'the tests of what grows without end take seconds, and are asked only for what nothing else reaches'
+const KIND = 'no text, number or truth has a kind'
+const EARLIER = 'the parser refuses it before'
+const QUOTED = 'the lexer gives a literal whole, from its first quote to its last'
+const NO_TEMPLATE = 'no template makes such a number'
+const NOT_ROOT = 'a system without users or without /proc; the tests run on Linux'
+const NEVER_TWICE = 'none stands twice'
+
 /** Why survivors of this room may live. */
-export const OUTPUTS: Reasons = {}
+export const OUTPUTS: Reasons = {
+  'outputs/environment.ts': [
+    ['other.get(name)?.', 'both hold as many names, so a name that one lacks the other does not'],
+  ],
+  'outputs/go-quote.ts': [['\\p{L}', 'it is tried on one character']],
+  'outputs/gotemplate/evaluate.ts': [
+    ['ENDLESS', SLOW],
+    ['step()', SLOW],
+    ['MOST_STEPS', SLOW],
+    ['touched', SLOW],
+    ['weigh', SLOW],
+    ["'continue'", 'whatever is not break goes on with the next item'],
+    ['nil has no fields', EARLIER],
+    ['undefined variable', EARLIER],
+    ["?? 'any'", 'behind the first parameter all are any'],
+    ["typeof value === 'object'", KIND],
+    ['one < other', NEVER_TWICE],
+    ['piped?.value', 'a pipeline has a command'],
+    ['error instanceof CallError', 'nothing else is thrown there'],
+    ["word.kind !== 'string'", 'a text is no literal of another kind'],
+  ],
+  'outputs/gotemplate/float.ts': [
+    ['Number.isNaN', NO_TEMPLATE],
+    ['Number.isFinite', NO_TEMPLATE],
+    ['value.toExponential', 'an exponent is always written'],
+    [
+      "case 'e':",
+      'without a precision only g is asked for',
+      'ConditionalExpression',
+      'StringLiteral',
+    ],
+    [
+      "case 'f':",
+      'without a precision only g is asked for',
+      'ConditionalExpression',
+      'StringLiteral',
+    ],
+    ['digits.length - 1)', 'without a precision only g is asked for'],
+    ['digits.length - decimal.point', 'without a precision only g is asked for'],
+    ['value === 0', 'the digit 0 is written as no digit is'],
+    ['count > 0', 'what has no digits has a small exponent'],
+    ['slice(0, fraction)', 'rounding has left no more digits'],
+    ['exponent >= 0', 'for an exponent of 0 both ways are the same'],
+    ['digits.length <= count', 'rounding to more digits than there are changes nothing'],
+    ['BigInt(`0', 'BigInt of nothing is 0 too'],
+  ],
+  'outputs/gotemplate/functions.ts': [
+    ['own === undefined', EARLIER],
+    ["typeof value !== 'string'", 'arguments are checked before the call'],
+    ["typeof item === 'object'", KIND],
+    ["typeof value === 'object'", KIND],
+    ['map\\[string', 'the name of such a type begins so'],
+    ["typeof left !== 'object'", 'both are of one type here'],
+    ["left.kind === 'struct'", 'only structs are pointers'],
+    ['values.length === 1', 'a text alone prints as itself'],
+    ['.test(raw)', 'it is tried on one character'],
+  ],
+  'outputs/gotemplate/lex.ts': [
+    ["plain !== ''", 'no text between two actions prints nothing'],
+    ["kind: 'left'", 'the text of a brace is shown in no message that a template can bring about'],
+  ],
+  'outputs/gotemplate/literals.ts': [
+    ['startsWith("\'")', QUOTED],
+    ["startsWith('`')", QUOTED],
+    ["/^'\\\\(?:x", QUOTED],
+    ['whole === undefined', 'no digits make no number, and that is refused later'],
+    ['.test(digits)', 'what this refuses is no number for JavaScript either'],
+    ['plain === quote', QUOTED],
+    ["?? ''", 'one of the two is there'],
+  ],
+  'outputs/gotemplate/print.ts': [
+    ["'+Inf'", NO_TEMPLATE],
+    ['/\\d/', NO_TEMPLATE],
+    ['precision === undefined', 'cut to no length it is cut nowhere'],
+    ['width === undefined', 'nothing is missing to no width'],
+    ['4 * width', 'only a shortcut for long texts'],
+    ['missing <= 0', 'padding by nothing adds nothing'],
+    ['number < 0n', 'zero has no sign'],
+    ['0x10ffff', 'the last code is not printed as itself'],
+  ],
+  'outputs/gotemplate/sprintf.ts': [
+    ['text.length > LONGEST', SLOW],
+    ['it grows without end', SLOW],
+    ['at < pattern.length', 'behind the end there is nothing to read'],
+    ['width < 0', 'a width of 0 pads nothing on either side'],
+    ["index[1] === ''", 'without a number it counts as one before the first'],
+    ['1_000_000', 'a million characters more or less'],
+  ],
+  'outputs/kubernetes-secrets.ts': [
+    ['not found', 'that a Secret is not there is said in words of its own'],
+    ['data.get(key)?.', 'a key of ours is one of the Secret'],
+  ],
+  'outputs/map-all.ts': [
+    ['one < other', NEVER_TWICE],
+    ["typeof max === 'number'", 'only numbers are safe integers'],
+    ['include ?? []', 'a filter that is not understood is a problem, and nothing is fetched'],
+    ['exclude ?? []', 'a filter that is not understood is a problem, and nothing is fetched'],
+    ["typeof strip === 'string'", 'a strip that is no text is a problem, and nothing is fetched'],
+  ],
+  'outputs/output-failure.ts': [
+    ['process.geteuid', NOT_ROOT],
+    ['getSystemErrorMessage', 'every number that the system gives has its words'],
+  ],
+  'outputs/secret-group.ts': [['one < other', NEVER_TWICE]],
+  'outputs/token-found.ts': [
+    ['process.geteuid', NOT_ROOT],
+    ['closeSync', 'a descriptor that stays open changes no answer; the soak test counts them'],
+    ['finally {', 'a descriptor that stays open changes no answer; the soak test counts them'],
+  ],
+}
