@@ -4,7 +4,7 @@ import { emptyMemory, type Memory } from '../../src/agent/memory.ts'
 import type { Outcome } from '../../src/conjur/retrieve.ts'
 import { ConjurError, OutputError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
-import type { Published } from '../../src/outputs/output.ts'
+import type { Published, Snapshot } from '../../src/outputs/output.ts'
 import { fakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
 
@@ -220,7 +220,25 @@ test('P4 the connection of followers refuses for itself', async () => {
 
   for (let count = 0; count < 2; count++) ({ memory } = await pass(both, memory))
 
-  expect(stages.shown).toMatchObject({ values: { a: '1' }, unknown: [] })
+  expect([stages.shown.values, stages.shown.unknown]).toEqual([{ a: '1' }, []])
+})
+
+test('P4 which variables there are is told to the outputs, where it is known', async () => {
+  const stages = fakeStages(fakeClock(), { a: '1' })
+  const told: unknown[] = []
+  const publish = async (snapshot: Snapshot): Promise<readonly Published[]> => {
+    told.push('listed' in snapshot ? snapshot.listed : 'unknown')
+    return []
+  }
+  for (const listed of [['a', 'b'], undefined]) {
+    const retrieve: FakeStages['retrieve'] = async (token, end) => ({
+      ...(await stages.retrieve(token, end)),
+      ...(listed === undefined ? {} : { listed }),
+    })
+    await pass({ ...stages, retrieve, outputs: [{ name: 'set', publish }] })
+  }
+
+  expect(told).toEqual([['a', 'b'], 'unknown'])
 })
 
 function showing(stages: FakeStages, standing: () => readonly Published[]): FakeStages {

@@ -75,6 +75,16 @@ test('P9 waits double up to the cap', () => {
   expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 30_000, 30_000, 30_000])
 })
 
+test('P9 half of a wait is left to chance', () => {
+  const waits = [0, 0.5, 1].map((jitter) => retryDelayMs({ ...retry, attempt: 2, jitter }))
+
+  expect(waits).toEqual([2000, 1500, 1000])
+})
+
+test.each([0, -5])('a token that has ended (%i ms) is no reason to hurry', (tokenLeftMs) => {
+  expect(retryDelayMs({ ...retry, tokenLeftMs })).toBe(1000)
+})
+
 test('P9 a server’s Retry-After is honoured', () => {
   expect(retryDelayMs({ ...retry, retryAfterMs: 45_000 })).toBe(45_000)
   expect(retryDelayMs({ ...retry, retryAfterMs: 10 })).toBe(1000)
