@@ -251,6 +251,44 @@ describe('P4', () => {
   })
 })
 
+test.each<[string, Partial<SecretGroup>, string]>([
+  ['a list without entries', { path: 'db.json' }, 'db.json'],
+  [
+    'a template that asks for what is gone',
+    { path: 'db.conf', format: 'template', template: { text: '{{ secret "password" }}' } },
+    'db.conf',
+  ],
+  ['the file of an entry', { path: 'keys', format: 'plain' }, 'keys/password'],
+])('P4 of plain files too, %s goes', async (_, more, path) => {
+  const directory = temporaryVolume()
+  const asked = group(more)
+  const output = secretFiles({
+    directory,
+    groups: [asked],
+    publish: 'each',
+    requireTmpfs: 'false',
+    formatCompatibility: 'safe',
+  })
+  const pass = (values: Record<string, string>): Promise<readonly Published[]> =>
+    output.publish(
+      {
+        accessToken: new Secret('{}'),
+        values: new Map(
+          Object.entries(values).map(([alias, text]) => [`app/${alias}`, new Secret(text)]),
+        ),
+        unknown: new Set(),
+      },
+      new AbortController().signal,
+    )
+  await pass(both)
+  const before = existsSync(join(directory, path))
+
+  const published = await pass({})
+
+  expect([before, existsSync(join(directory, path))]).toEqual([true, false])
+  expect(published).toContainEqual(expect.objectContaining({ name: path, state: 'removed' }))
+})
+
 describe('a group that asks for all', () => {
   const fetchAll = { contentType: 'text', policyPath: 'app' } as const
   const all = group({ entries: [], fetchAll })

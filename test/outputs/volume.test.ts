@@ -178,6 +178,25 @@ describe('a set of files', () => {
   })
 })
 
+test('P1 a set that another agent has published again is not swept away', () => {
+  const directory = temporaryVolume()
+  const place = volume({ directory, publish: 'set', requireTmpfs: 'false' })
+  const set = (text: string): Parameters<typeof place.publish>[0] => ({
+    files: new Map([['a', { content: new Secret(text), mode: 0o640 }]]),
+    keep: new Set(),
+    gone: new Set(),
+  })
+  place.publish(set('old'))
+  const old = readlinkSync(join(directory, '..data'))
+  const { sweep } = place.publish(set('new'))
+
+  unlinkSync(join(directory, '..data'))
+  symlinkSync(old, join(directory, '..data'))
+  sweep?.()
+
+  expect(readFileSync(join(directory, 'a'), 'utf8')).toBe('old')
+})
+
 describe('drift on the disk is repaired', () => {
   const set = { a: 'one', 'sub/b': 'two' }
   test.each<[string, (directory: string) => void]>([

@@ -98,6 +98,24 @@ export const OUTPUTS: Reasons = {
     ["index[1] === ''", 'without a number it counts as one before the first'],
     ['1_000_000', 'a million characters more or less'],
   ],
+  'outputs/find-process.ts': [
+    ["'0'", 'the line of a process names its parent'],
+    ['program =', 'splitting a text gives at least one part'],
+    ['} catch', 'reading a file throws nothing but errors of the system'],
+    ['errorNumber(error) === undefined', 'reading a file throws nothing but errors of the system'],
+  ],
+  'outputs/group-decision.ts': [
+    ['error instanceof AgentError', 'rendering throws nothing else'],
+    ['plain is no single file', 'a defect of ours, which no configuration brings about'],
+    ["format === 'plain'", 'a defect of ours, which no configuration brings about'],
+  ],
+  'outputs/held-directory.ts': [
+    ['hasDescriptors', NOT_ROOT],
+    ['slash < 0', 'no path here begins with a slash'],
+    ["['', root]", 'there is always a first'],
+    ['below.delete(path)', 'which descriptor is the oldest costs an open at most'],
+    ['below.size > MOST', 'one descriptor more or less'],
+  ],
   'outputs/kubernetes-secrets.ts': [
     ['not found', 'that a Secret is not there is said in words of its own'],
     ['data.get(key)?.', 'a key of ours is one of the Secret'],
@@ -113,10 +131,36 @@ export const OUTPUTS: Reasons = {
     ['process.geteuid', NOT_ROOT],
     ['getSystemErrorMessage', 'every number that the system gives has its words'],
   ],
+  'outputs/reload.ts': [["'unknown'", 'Node never throws anything but an Error']],
   'outputs/secret-group.ts': [['one < other', NEVER_TWICE]],
+  'outputs/secret-plan.ts': [
+    [
+      'values.has(id) || unknown.has(id)',
+      'what has neither value nor key is left out by the next step',
+    ],
+    ['failure instanceof AgentError', 'rendering throws nothing else'],
+  ],
   'outputs/token-found.ts': [
     ['process.geteuid', NOT_ROOT],
     ['closeSync', 'a descriptor that stays open changes no answer; the soak test counts them'],
     ['finally {', 'a descriptor that stays open changes no answer; the soak test counts them'],
+  ],
+  'outputs/volume-facts.ts': [
+    ['ramfs', 'no test mounts one'],
+    ['0x858458f6', 'no test mounts one'],
+  ],
+  'outputs/volume-look.ts': [
+    ["held.at('.')", 'an empty last part is the directory itself too'],
+    ["data.target : ''", 'neither is the name of a set'],
+    ['throwIfNoEntry', 'what is not there is caught below'],
+  ],
+  'outputs/volume-write.ts': [
+    ['dirname(path) === path', 'the root is always there'],
+    ['isDirectory()', 'a directory that is there is there, whatever kept it from being made'],
+    [
+      "'ENOENT') throw error",
+      'another agent on the same volume, which the crash tests play, not these',
+    ],
+    ["'EEXIST') throw error", 'Linux says ENOTEMPTY'],
   ],
 }
