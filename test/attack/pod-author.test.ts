@@ -21,7 +21,7 @@ let usual: Loose
 beforeAll(async () => {
   directory = await temporaryDirectory()
   ca = await testCa()
-  injector = await startInjector(directory.path, await ca.issue(), ['--log-level=debug'])
+  injector = await startInjector(directory.path, await ca.issue(), { more: ['--log-level=debug'] })
   usual = added(await injected(pod()))
 })
 

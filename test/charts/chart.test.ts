@@ -188,6 +188,28 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
     ).toEqual(['ScheduleAnyway', 'ScheduleAnyway'])
   })
 
+  test('Node holds the injector to its own files, or to nothing where asked', async () => {
+    const mount = 'injector.extraVolumeMounts[0]'
+    const set = [...ENOUGH, `${mount}.name=ca`, `${mount}.mountPath=/etc/proxy-ca`]
+    const commandOf = async (more: readonly string[]) =>
+      only(await rendered({ set: [...set, ...more] }), 'Deployment').spec.template.spec
+        .containers[0].command
+
+    expect(await commandOf([])).toEqual([
+      '/nodejs/bin/node',
+      '--permission',
+      '--allow-net',
+      '--disable-warning=ExperimentalWarning',
+      '--allow-fs-read=/app/dist',
+      '--allow-fs-read=/etc/conjur-agent',
+      '--allow-fs-read=/var/run/secrets/kubernetes.io/serviceaccount',
+      '--allow-fs-read=/etc/proxy-ca',
+      '--allow-fs-write=/proc/self/coredump_filter',
+      '/app/dist/main.js',
+    ])
+    expect(await commandOf(['injector.permissionModel=false'])).toBeUndefined()
+  })
+
   test('rights are few: its own Secret, Lease and webhook configuration by name, Events, pods to list', async () => {
     const objects = await rendered({})
     const name = 'shop-conjur-agent-injector'

@@ -43,7 +43,9 @@ test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a sec
 test('P2: neither a patch nor anything of a pod gets into the log or the metrics', async () => {
   await using directory = await temporaryDirectory()
   const ca = await testCa()
-  const injector = await startInjector(directory.path, await ca.issue(), ['--log-level=debug'])
+  const injector = await startInjector(directory.path, await ca.issue(), {
+    more: ['--log-level=debug'],
+  })
   const secret = 'hunter2-in-the-environment'
   const containers = [{ name: 'web', env: [{ name: 'PASSWORD', value: secret }] }]
   await review(injector.port, ca.cert, pod({}, { containers }))

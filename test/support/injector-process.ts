@@ -7,11 +7,21 @@ import { creating, ENVIRONMENT, IMAGE, type Loose } from '../injector/pods.ts'
 import type { Issued } from './certificate.ts'
 import { builtProgram } from './program.ts'
 
+export interface InjectorOptions {
+  readonly more?: readonly string[]
+  /** Node's own flags. */
+  readonly node?: readonly string[]
+}
+
 /** The injector as a process, with supplied certificate files and no Kubernetes in reach. */
-export async function startInjector(directory: string, pair: Issued, more: readonly string[] = []) {
+export async function startInjector(
+  directory: string,
+  pair: Issued,
+  { more = [], node = [] }: InjectorOptions = {},
+) {
   const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
   await Promise.all([writeFile(cert, pair.cert), writeFile(key, pair.key)])
-  const [file, ...words] = builtProgram([
+  const argv = [
     'injector',
     '--listen=127.0.0.1:0',
     '--status-listen=127.0.0.1:0',
@@ -19,7 +29,8 @@ export async function startInjector(directory: string, pair: Issued, more: reado
     `--tls-key=${key}`,
     `--image=${IMAGE}`,
     ...more,
-  ])
+  ]
+  const [file, ...words] = builtProgram(argv, node)
   const child = spawn(file, words, {
     env: { PATH: process.env['PATH'], ...ENVIRONMENT },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -47,6 +58,7 @@ export async function startInjector(directory: string, pair: Issued, more: reado
     /"listen":"127.0.0.1:(\d+)","status":"127.0.0.1:(\d+)"/,
   )
   return {
+    pid: child.pid ?? 0,
     files: { cert, key },
     port: Number(port),
     status: (path: string) => fetch(`http://127.0.0.1:${statusPort}${path}`),
