@@ -25,7 +25,7 @@ const MOST = 32
 /** Holds a directory, which may itself be reached through links, for as long as `act` takes. */
 export function holding<Result>(directory: string, act: (held: HeldDirectory) => Result): Result {
   // No Linux: what is swapped in between can then be followed, as everywhere.
-  if (!hasDescriptors) return act({ directory, at: (path) => join(directory, path) })
+  if (!existsSync(DESCRIPTORS)) return act({ directory, at: (path) => join(directory, path) })
   const root = openSync(directory, constants.O_RDONLY | constants.O_DIRECTORY)
   const below = new Map<string, number>()
   const at = (path: string): string => {
@@ -52,5 +52,3 @@ export function holding<Result>(directory: string, act: (held: HeldDirectory) =>
     for (const descriptor of [root, ...below.values()]) closeSync(descriptor)
   }
 }
-
-const hasDescriptors = existsSync(DESCRIPTORS)
