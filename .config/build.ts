@@ -1,10 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { relative, resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
 import { rolldown, type OutputChunk } from 'rolldown'
 import options from './rolldown.config.ts'
+import { shippedFiles } from './shipped.ts'
 
 /**
- * Builds the program into dist/. With `--report` it also prints, for each command, what it loads at
+ * Builds the program into dist/, with its bill of materials and licences. With `--report` it also prints, for each command, what it loads at
  * once and what only when it is wanted, with bytes, and the largest modules in it; with `--dry-run`
  * nothing is written.
  */
@@ -22,7 +23,14 @@ const bytes = output.reduce(
 )
 process.stdout.write(`dist: ${chunks.size} chunks, ${(bytes / 1024 / 1024).toFixed(3)} MiB\n`)
 if (process.argv.includes('--report')) process.stdout.write(report())
-if (!isDry) await import('./types.ts')
+if (!isDry) {
+  const built = [...chunks.values()].flatMap(({ modules }) => Object.entries(modules))
+  const inside = built.flatMap(([id, { renderedLength }]) => (renderedLength > 0 ? [id] : []))
+  for (const [name, text] of Object.entries(shippedFiles(inside))) {
+    writeFileSync(join('dist', name), text)
+  }
+  await import('./types.ts')
+}
 
 /** Commands and the module that runs them, as `main.ts` tells them apart. */
 function wings(): readonly (readonly [string, string])[] {
