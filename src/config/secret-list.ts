@@ -26,6 +26,8 @@ export interface SecretList {
 export async function parseSecretList(source: unknown): Promise<SecretList> {
   // Bare, it would be an alias of YAML; the incumbent takes it for what it means.
   const text = source === '*' || typeof source !== 'string' ? undefined : source
+  const plain = text === undefined ? undefined : readPlainList(text)
+  if (plain !== undefined) return gather(plain)
   const list = text === undefined ? { value: source } : await parseYaml(text)
   if ('problem' in list) return { entries: [], problems: [list.problem], warnings: [] }
   if (list.value === '*') return { entries: [], fetchAll: 'text', problems: [], warnings: [] }
@@ -37,18 +39,26 @@ export async function parseSecretList(source: unknown): Promise<SecretList> {
     }
   }
   const items: readonly unknown[] = list.value
+  return gather(items.map((item) => readItem(item)))
+}
+
+/** What an item of a list is, or what is wrong with it. */
+type Item = { readonly entry: Entry; readonly warning?: string } | string
+
+function gather(items: readonly Item[]): SecretList {
   const entries: Entry[] = []
   const problems: string[] = []
   const warnings: string[] = []
   let fetchAll: SecretList['fetchAll']
   for (const [index, item] of items.entries()) {
     const place = `entry ${index + 1}`
-    const read = readItem(item)
-    if (typeof read === 'string') problems.push(`${place} ${read}`)
-    else if (read.entry.alias === '*') fetchAll = read.entry.contentType
-    else entries.push(read.entry)
-    if (typeof read !== 'string' && read.warning !== undefined)
-      warnings.push(`${place} ${read.warning}`)
+    if (typeof item === 'string') {
+      problems.push(`${place} ${item}`)
+      continue
+    }
+    if (item.entry.alias === '*') fetchAll = item.entry.contentType
+    else entries.push(item.entry)
+    if (item.warning !== undefined) warnings.push(`${place} ${item.warning}`)
   }
   if (fetchAll !== undefined && entries.length > 0) {
     problems.push('holds "*" beside other entries; "*" already means all of them')
@@ -67,19 +77,29 @@ function repeated(texts: readonly string[]): ReadonlySet<string> {
 }
 
 /** The lists that people write: one scalar, or one `alias: path`, a line. They need no YAML parser. */
-const PLAIN_LINE = /^[ \t]*- ([\w./-]+)(?:: ([\w./-]+))?[ \t]*$/
+const PLAIN_LINE = /^([ \t]*)- ([\w./-]+)(?:: ([\w./-]+))?[ \t]*$/
+
+/** Reads such a list; undefined where it is another. */
+function readPlainList(text: string): readonly Item[] | undefined {
+  const items: Item[] = []
+  let indent: string | undefined
+  for (const line of text.split('\n')) {
+    const [match, margin, first = '', second] = PLAIN_LINE.exec(line) ?? []
+    if (match === undefined && line.trim() === '') continue
+    indent ??= margin
+    if (match === undefined || margin !== indent) return undefined
+    items.push(
+      second === undefined
+        ? readPath(first, { path: first })
+        : readPath(first, { path: second, beside: NOTHING }),
+    )
+  }
+  return items.length === 0 ? undefined : items
+}
+
+const NOTHING: ReadonlyMap<string, string> = new Map()
 
 async function parseYaml(text: string): Promise<{ value: unknown } | { problem: string }> {
-  const lines = text.split('\n').filter((line) => line.trim() !== '')
-  const plain = lines.map((line) => PLAIN_LINE.exec(line))
-  const indent = lines.map((line) => line.indexOf('-'))
-  if (plain.every((match) => match !== null) && new Set(indent).size <= 1) {
-    return {
-      value: plain.map(([, first = '', second]) =>
-        second === undefined ? first : { [first]: second },
-      ),
-    }
-  }
   const { parseDocument, visit } = await import('yaml')
   const document = parseDocument(text, { schema: 'failsafe', prettyErrors: false })
   const [error] = document.errors
@@ -106,7 +126,7 @@ async function parseYaml(text: string): Promise<{ value: unknown } | { problem: 
 /** The keys that may stand beside an alias; every other key is an alias. */
 const BESIDE: readonly string[] = ['content-type', 'required', 'default']
 
-function readItem(item: unknown): { entry: Entry; warning?: string } | string {
+function readItem(item: unknown): Item {
   if (typeof item === 'string') return readPath(item, { path: item })
   if (typeof item !== 'object' || item === null || Array.isArray(item)) {
     return 'is neither a path nor alias: path'
@@ -132,7 +152,7 @@ function readItem(item: unknown): { entry: Entry; warning?: string } | string {
 function readPath(
   name: string,
   { path, beside }: { path: string; beside?: ReadonlyMap<string, string> },
-): { entry: Entry; warning?: string } | string {
+): Item {
   const last = path.slice(path.lastIndexOf('/') + 1)
   if (path === '' || name === '') return 'has an empty path or alias'
   if (last === '') return `has the path ${path}, which ends in /`

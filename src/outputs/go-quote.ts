@@ -10,9 +10,12 @@ export interface Rune {
   readonly width: number
 }
 
+/** What stands for itself in every quotation here: no control character, quote or backslash, ASCII alone. */
+const PLAIN = /^[ !#-&(-[\]-~]*$/
+
 /** Text as a Go string: its UTF-8 bytes, one character each. */
 export function toGo(text: string): string {
-  return Buffer.from(text, 'utf8').toString('latin1')
+  return PLAIN.test(text) ? text : Buffer.from(text, 'utf8').toString('latin1')
 }
 
 /** A Go string read as UTF-8. */
@@ -37,7 +40,7 @@ export function* runes(bytes: string): Generator<Rune> {
 
 /** What `strconv.Quote` and `%q` make of a Go string. */
 export function goQuote(bytes: string): string {
-  return quoteWith(bytes, '"', isPrint)
+  return PLAIN.test(bytes) ? `"${bytes}"` : quoteWith(bytes, '"', isPrint)
 }
 
 /** What `%+q` makes of it: ASCII only. */
