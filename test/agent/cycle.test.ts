@@ -27,6 +27,7 @@ test('the first pass logs in, writes the token, reads and publishes', async () =
   expect(stages.events).toEqual(['login', 'token', 'read', 'set'])
   expect(stages.shown).toEqual({ token: 'token-1', values: { a: '1' }, unknown: [] })
   expect(report).toMatchObject({ loggedIn: true, error: undefined, outputErrors: [] })
+  expect(report.published.map(({ name }) => name)).toEqual(['token', 'set'])
 })
 
 test('a fresh access token is used again', async () => {

@@ -12,10 +12,8 @@ function token(claims: Record<string, unknown> = {}): string {
   return JSON.stringify({ protected: 'p', payload, signature: 's' })
 }
 
-function after(
-  seconds: number,
-  { text = token(), login = 'host/a', writtenAt = NOW }: Partial<Asked> = {},
-): HandOver {
+function after(seconds: number, asked: Partial<Asked> = {}): HandOver {
+  const { text, login, writtenAt } = { text: token(), login: 'host/a', writtenAt: NOW, ...asked }
   const clock = agentClock(fakeClock(NOW + seconds * 1000))
   return takeOver({ text: new Secret(text), writtenAt }, { login, clock })
 }
@@ -61,6 +59,30 @@ test.each<[string, Partial<Asked>, string]>([
 
 test('where the platform token names the login, the token’s own word is enough', () => {
   expect(after(0, { login: undefined })).toMatchObject({ held: { token: { login: 'host/a' } } })
+})
+
+test('a file that does not count says why itself', () => {
+  const clock = agentClock(fakeClock(NOW))
+
+  expect(takeOver({ why: 'others may write it' }, { login: 'host/a', clock })).toEqual({
+    why: 'others may write it',
+    isOld: false,
+  })
+})
+
+test('its age goes on by a clock that nobody sets', () => {
+  const handOver = after(100)
+
+  expect('held' in handOver && handOver.held.received).toEqual({ now: NOW, monotonic: NOW })
+})
+
+test('P2 of a login that is not ours 200 characters are told', () => {
+  const text = token({ sub: 'x'.repeat(300) })
+
+  expect(after(0, { text })).toEqual({
+    why: `it is of "${'x'.repeat(200)}", not of host/a`,
+    isOld: false,
+  })
 })
 
 test('P2 what is no token is not repeated', () => {

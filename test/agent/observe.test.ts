@@ -427,6 +427,15 @@ describe('the status server', () => {
     await expect(at('/livez')).rejects.toThrow('fetch failed')
   })
 
+  test('and that of metrics are not served where they are off', async () => {
+    const { observer, lines } = await watching()
+
+    await observer.listen(() => undefined)
+    await observer.close()
+
+    expect(lines.map(({ code }) => code)).toEqual(['STARTED'])
+  })
+
   test('that cannot have its port is a warning', async () => {
     const server = createServer()
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
