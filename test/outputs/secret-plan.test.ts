@@ -106,6 +106,10 @@ describe('"*"', () => {
     })
   })
 
+  test('P4 that has filled nothing yet is uncertain all the same', () => {
+    expect(planned({ map: { all: ALL } })).toEqual({ ...NOTHING, own: {}, isKept: true })
+  })
+
   test('P4 keeps a key whose value is uncertain, if it stands; what was never had is left out', () => {
     const listed = ['app/a', 'app/b', 'app/c']
     const unknown = ['app/b', 'app/c']
@@ -213,6 +217,15 @@ describe('a template', () => {
 
     expect(plan).toEqual({ ...NOTHING, own: { conf: 'old' }, isKept: true })
     expect(error).toMatchObject({ code: 'OUTPUT_UNFIT', message: expect.stringContaining('conf') })
+  })
+
+  test('that gives no text is refused, as in a file', () => {
+    const values = { 'app/user': 'web', 'app/cert': '/w==' }
+
+    expect(planned({ map, values }).error).toMatchObject({
+      code: 'OUTPUT_UNFIT',
+      message: 'the template of group conf gives no UTF-8 text: the value of cert is none',
+    })
   })
 
   test('P2 and its message holds no value', () => {

@@ -42,6 +42,8 @@ export const AGENT: Reasons = {
   'agent/observe.ts': [
     ['the port cannot be had', 'Node never throws anything but an Error'],
     ["'unknown'", 'Node never throws anything but an Error'],
+    ["=== 'off' &&", 'what follows serves nothing where both are off'],
+    ['throwIfNoEntry', 'what is not there is caught below'],
     ['existsSync(directory)', 'without a directory the write fails, which is told to who debugs'],
   ],
   'agent/once.ts': [['error === undefined', 'without an error there is no second try either']],

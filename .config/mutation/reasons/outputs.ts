@@ -119,8 +119,10 @@ export const OUTPUTS: Reasons = {
   'outputs/kubernetes-secrets.ts': [
     ['not found', 'that a Secret is not there is said in words of its own'],
     ['data.get(key)?.', 'a key of ours is one of the Secret'],
+    ['whole === undefined', 'an error that is undefined is none'],
   ],
   'outputs/map-all.ts': [
+    ["strip = ''", 'no path begins with that'],
     ['one < other', NEVER_TWICE],
     ["typeof max === 'number'", 'only numbers are safe integers'],
     ['include ?? []', 'a filter that is not understood is a problem, and nothing is fetched'],
@@ -132,6 +134,17 @@ export const OUTPUTS: Reasons = {
     ['getSystemErrorMessage', 'every number that the system gives has its words'],
   ],
   'outputs/reload.ts': [["'unknown'", 'Node never throws anything but an Error']],
+  'outputs/group-template.ts': [["'secrets-provider'", 'whatever is not safe is the other']],
+  'outputs/secret-files.ts': [
+    ['{ signal }', 'the pause is 200 ms; that an end cuts it short is asked of the built program'],
+    [
+      'async function pause',
+      'how long a superseded set stays is asked of readers at full speed, in a suite that is left out',
+    ],
+    ['decisions[index]?.', 'there is a decision for every group'],
+    ['error === undefined', 'an error that is undefined is none'],
+  ],
+  'outputs/secret-map.ts': [['all === undefined', 'what is undefined is not asked for']],
   'outputs/secret-group.ts': [['one < other', NEVER_TWICE]],
   'outputs/secret-plan.ts': [
     [
@@ -139,6 +152,9 @@ export const OUTPUTS: Reasons = {
       'what has neither value nor key is left out by the next step',
     ],
     ['failure instanceof AgentError', 'rendering throws nothing else'],
+    ['return true', 'a Secret that we have filled lacks nothing'],
+    ['error === undefined', 'an error that is undefined is none'],
+    ["format: 'template'", 'of a group only its template is read here'],
   ],
   'outputs/token-found.ts': [
     ['process.geteuid', NOT_ROOT],
@@ -153,6 +169,7 @@ export const OUTPUTS: Reasons = {
     ["held.at('.')", 'an empty last part is the directory itself too'],
     ["data.target : ''", 'neither is the name of a set'],
     ['throwIfNoEntry', 'what is not there is caught below'],
+    ["'file' : 'other'", 'nothing asks which of the two it is'],
   ],
   'outputs/volume-write.ts': [
     ['dirname(path) === path', 'the root is always there'],
