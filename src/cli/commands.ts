@@ -1,3 +1,5 @@
+import { stepIds } from '../core/doctor-steps.ts'
+
 /** One flag of a command; without `value` it is a switch. */
 export interface Flag {
   /** What stands for the value in help, such as FILE. */
@@ -187,17 +189,7 @@ export const commands = {
     flags: {
       until: {
         value: 'STEP',
-        choices: [
-          'configuration',
-          'token',
-          'clock',
-          'name',
-          'TLS',
-          'authenticator',
-          'login',
-          'variables',
-          'volume',
-        ],
+        choices: stepIds,
         help: 'configuration, token, clock, name, TLS,\nauthenticator, login, variables, volume (default)',
       },
       short: { help: 'failures only' },

@@ -1,6 +1,7 @@
 import { AgentError, ConjurError, UsageError } from '../core/errors.ts'
 import type { Known, Tools } from './known.ts'
-import { failed, stepIds, type Finding, type StepId, type StepResult } from './report.ts'
+import { stepIds, type StepId } from '../core/doctor-steps.ts'
+import { failed, type Finding, type StepResult } from './report.ts'
 import { steps, type Step } from './steps.ts'
 
 /** Who is told while the steps are taken. */

@@ -1,20 +1,6 @@
+import type { StepId } from '../core/doctor-steps.ts'
 import type { AgentError, Facts } from '../core/errors.ts'
 import { exitCode } from '../core/exit-code.ts'
-
-/** The steps in the report's order. */
-export const stepIds = [
-  'configuration',
-  'token',
-  'clock',
-  'name',
-  'TLS',
-  'authenticator',
-  'login',
-  'variables',
-  'volume',
-] as const
-
-export type StepId = (typeof stepIds)[number]
 
 /** What one step came to. */
 export interface Finding {

@@ -1,9 +1,9 @@
 import type { Role, Symbols, Terminal } from '../core/terminal.ts'
+import type { StepId } from '../core/doctor-steps.ts'
 import {
   reportExitCode,
   type Finding,
   type Report,
-  type StepId,
   type StepResult,
   type Subject,
 } from './report.ts'

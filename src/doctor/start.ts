@@ -19,7 +19,7 @@ import { planFor } from './plan.ts'
 import { preflight } from './preflight.ts'
 import { printPolicy, printValues } from './print-policy.ts'
 import { rbac, type KubernetesNeeds } from './rbac.ts'
-import { stepIds, type StepId } from './report.ts'
+import { stepIds, type StepId } from '../core/doctor-steps.ts'
 import { createTools, operatorTokenIn } from './tools.ts'
 import { silently, waitingOn } from './waiting.ts'
 

@@ -15,7 +15,8 @@ import { checkVolume } from './check-volume.ts'
 import { allOf, serversOf } from './each-server.ts'
 import type { Known, Tools } from './known.ts'
 import type { Operator } from './operator.ts'
-import { failed, skipped, type Finding, type StepId } from './report.ts'
+import type { StepId } from '../core/doctor-steps.ts'
+import { failed, skipped, type Finding } from './report.ts'
 import { withStatus } from './status.ts'
 
 /** One step: from what is known so far to a finding, and what it adds. An AgentError it rejects with is its failure. */

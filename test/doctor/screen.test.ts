@@ -1,13 +1,13 @@
 import { expect, test } from 'vitest'
 import { ConjurError } from '../../src/core/errors.ts'
 import { terminalFor, type Surroundings } from '../../src/core/terminal.ts'
+import type { StepId } from '../../src/core/doctor-steps.ts'
 import {
   failed,
   passed,
   toJson,
   type Finding,
   type Report,
-  type StepId,
   type StepResult,
 } from '../../src/doctor/report.ts'
 import { screenFor } from '../../src/doctor/screen.ts'
