@@ -11,13 +11,15 @@ export interface InjectorOptions {
   readonly more?: readonly string[]
   /** Node's own flags. */
   readonly node?: readonly string[]
+  /** A command that runs what follows it in its own place. */
+  readonly under?: readonly string[]
 }
 
 /** The injector as a process, with supplied certificate files and no Kubernetes in reach. */
 export async function startInjector(
   directory: string,
   pair: Issued,
-  { more = [], node = [] }: InjectorOptions = {},
+  { more = [], node = [], under = [] }: InjectorOptions = {},
 ) {
   const [cert, key] = [join(directory, 'tls.crt'), join(directory, 'tls.key')]
   await Promise.all([writeFile(cert, pair.cert), writeFile(key, pair.key)])
@@ -30,7 +32,7 @@ export async function startInjector(
     `--image=${IMAGE}`,
     ...more,
   ]
-  const [file, ...words] = builtProgram(argv, node)
+  const [file = '', ...words] = [...under, ...builtProgram(argv, node)]
   const child = spawn(file, words, {
     env: { PATH: process.env['PATH'], ...ENVIRONMENT },
     stdio: ['ignore', 'pipe', 'pipe'],
