@@ -1,7 +1,8 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { parseWaking } from '../../src/agent/waking.ts'
 import { parseArguments } from '../../src/cli/args.ts'
 import { parseAnnotations } from '../../src/config/annotations.ts'
@@ -14,10 +15,17 @@ import { readAuthenticators } from '../../src/conjur/inspect.ts'
 import { readBatchReply, readVariableReply } from '../../src/conjur/retrieve.ts'
 import { AgentError } from '../../src/core/errors.ts'
 import { retryAfterMs } from '../../src/core/http.ts'
+import { challengeFile } from '../../src/identity/arc-challenge.ts'
+import { tokenOutcome, type Place } from '../../src/identity/ask.ts'
+import { credentialsIn } from '../../src/identity/aws-reply.ts'
 import { findingsOf, readMirid } from '../../src/identity/claims.ts'
+import type { Outcome } from '../../src/identity/persist.ts'
 import { readPlatformToken } from '../../src/identity/source.ts'
+import { fits, splitBundle, validityOf } from '../../src/injector/certificate.ts'
 import { parseQuantity } from '../../src/injector/quantity.ts'
 import { readPod, readReview } from '../../src/injector/pod.ts'
+import { proxyFor } from '../../src/net/proxy.ts'
+import { readCa } from '../../src/net/trusted-ca.ts'
 import { TemplateError } from '../../src/outputs/gotemplate/template-error.ts'
 import { renderTemplate } from '../../src/outputs/gotemplate/render-template.ts'
 import { headersOf } from '../../src/telemetry/traces.ts'
@@ -26,6 +34,10 @@ import { reply } from '../support/scripted-send.ts'
 const RUNS = Number(process.env['CONJUR_AGENT_FUZZ_RUNS'] ?? 300)
 const CANARY = 'canary-5b1d'
 const CORPUS = join(import.meta.dirname, 'corpus')
+
+const place: Place = { name: 'a service', silenceHint: 'look there', again: { waitsMs: [] } }
+const directory = mkdtempSync(join(tmpdir(), 'conjur-agent-fuzz-'))
+afterAll(() => rmSync(directory, { recursive: true }))
 
 /** What reads bytes from outside: whatever they are, it yields a value or an AgentError that shows none of them. */
 const readers: Readonly<Record<string, (text: string) => unknown>> = {
@@ -49,6 +61,28 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
       { applianceUrl: new URL('https://conjur.example.com'), account: 'acme' },
       ['a'],
     ),
+  certificates: async (text) => {
+    for (const cert of [text, ...splitBundle(text)]) {
+      validityOf(cert)
+      fits({ cert, key: text }, text)
+    }
+    const file = join(directory, 'ca.pem')
+    writeFileSync(file, text)
+    return readCa({ file })
+  },
+  'token-reply': (text) =>
+    valueOf(tokenOutcome(accessTokenIn(text), reply(200, text), { place, now: 0 })),
+  'aws-reply': (text) => valueOf(credentialsIn(reply(200, text), { place, now: 0 })),
+  challenge: (text) => {
+    const file = challengeFile(text, '/var/opt/azcmagent/tokens')
+    if (file !== undefined) expect(file).toMatch(/^\/var\/opt\/azcmagent\/tokens\/[^/]+\.key$/)
+  },
+  'no-proxy': (text) => {
+    const rules = { proxy: new URL('http://proxy.example.com'), except: text.split(',') }
+    for (const host of ['conjur.example.com', '10.1.2.3', '[fd00::1]:8443']) {
+      proxyFor(new URL(`https://${host}`), rules)
+    }
+  },
   authenticators: (text) => readAuthenticators(reply(200, text)),
   'retry-after': (text) => retryAfterMs(reply(503, '', { 'retry-after': text }), 0),
   waking: (text) => parseWaking(text),
@@ -73,6 +107,18 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
       file: { name: 'f', value: json(text) },
       environment: {},
     }),
+}
+
+/** What came of it; its error is thrown, as the pass does. */
+function valueOf<T>(outcome: Outcome<T>): T {
+  if ('error' in outcome) throw outcome.error
+  return outcome.value
+}
+
+function accessTokenIn(text: string): string | undefined {
+  const found = json(text)
+  if (typeof found !== 'object' || found === null || !('access_token' in found)) return undefined
+  return typeof found.access_token === 'string' ? found.access_token : undefined
 }
 
 function json(text: string): unknown {
