@@ -63,6 +63,11 @@ const SUITES: readonly {
     what: 'The same, while each file is published for itself. With directories that are looked up by path anew, files were led out here.',
   },
   {
+    name: 'P7 signals',
+    file: 'p7-states',
+    what: 'SIGTERM, SIGINT and SIGHUP (with SIGTERM behind it) to sidecar and init in each state: idle, inside the rename of the set, in a back-off, in a TCP connect that nobody answers, in a TLS handshake that never ends, before and in the middle of an answer, at a metadata service that refuses, at a mute name server, during a command that tells the application.',
+  },
+  {
     name: 'P10 a week of rotations',
     file: 'p10-week',
     what: 'Values and platform tokens are rotated once a minute for a simulated week, with access tokens of 90 s.',
@@ -100,7 +105,7 @@ Memory may grow by 4 MiB an hour after a fifth of the time; more fails the suite
 | P4 nothing good is removed | \`test/agent/cycle.test.ts\`, \`test/agent/one-server.test.ts\`, \`test/conjur/retrieve.test.ts\`, \`test/journey/connections.test.ts\` |
 | P5 exit codes and two lines | \`test/journey/bad-input.test.ts\`, \`test/conjur/refusal.test.ts\`, \`test/agent/verdict.test.ts\` |
 | P6 configuration reported whole | \`test/config/load.test.ts\`, \`test/injector/annotations.test.ts\`, \`test/injector/words.test.ts\` |
-| P7 ends within a second | \`test/journey/signals.test.ts\`, \`test/attack/network.test.ts\` |
+| P7 ends within a second, other commands | \`test/journey/signals.test.ts\`, \`test/journey/hibernate.test.ts\`, \`test/attack/network.test.ts\` |
 | P8 trust settings | \`test/attack/network.test.ts\`, \`test/injector/annotations.test.ts\` |
 | P9 no herd | \`test/agent/herd.test.ts\` |
 

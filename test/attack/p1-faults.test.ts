@@ -86,7 +86,9 @@ test.skipIf(!canTrace())(
       seconds: took(),
     })
     expect(lost).toEqual({ torn: [], untold: [], left: [] })
-    expect(calls.length).toBeGreaterThan(50)
+    const names = new Set(calls.map(({ name }) => name))
+    for (const name of ['mkdir', 'write', 'symlink', 'rename', 'unlink', 'rmdir'])
+      expect(names).toContain(name)
     const kills = attacks.filter(({ what }, index) => index % STRIDE === 0 && isKill(what))
     expect(counts.kills).toBeGreaterThan(kills.length / 2)
     expect(counts.errors).toBeGreaterThan((attacks.length / STRIDE - kills.length) / 2)
@@ -108,6 +110,8 @@ function isKill(what: string): boolean {
 
 function isOnVolume(text: string): boolean {
   const { directory } = volume.bench
+  // Below directories that it holds open the program names files so, and it holds none but these.
+  if (text.includes('/proc/self/fd/')) return true
   return ['secrets', 'run', 'status'].some((name) => text.includes(`${directory}/${name}`))
 }
 

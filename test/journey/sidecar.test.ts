@@ -1,15 +1,11 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { join } from 'node:path'
 import { afterEach, expect, test, vi } from 'vitest'
 import { logLines, type AgentProcess } from '../support/agent-process.ts'
-import { testCa } from '../support/certificate.ts'
 import { freePort } from '../support/free-port.ts'
-import { loopbackServer } from '../support/loopback-server.ts'
 import { revoke } from '../support/revoke.ts'
-import { CANARY, metadataService, workbench, type Workbench } from '../support/workbench.ts'
+import { CANARY, workbench, type Workbench } from '../support/workbench.ts'
 
 let bench: Workbench
 
@@ -203,64 +199,6 @@ test('a killed sidecar’s successor finds the set, and leaves nothing behind', 
   await stop(second)
 
   expect(readdirSync(bench.secrets).toSorted()).toEqual(set)
-})
-
-const states: Readonly<Record<string, () => Promise<{ agent: AgentProcess; close?: () => void }>>> =
-  {
-    'between two passes': async () => ({ agent: await published() }),
-    'in a back-off': async () => {
-      bench.conjur.faults.add({ kind: 'unavailable' })
-      const agent = bench.start(['sidecar'])
-      await agent.line(({ code }) => code === 'CONJUR_UNAVAILABLE')
-      return { agent }
-    },
-    'waiting for a slow answer': async () => {
-      const ca = await testCa()
-      const asked = Promise.withResolvers<void>()
-      const slow = await loopbackServer(() => asked.resolve(), await ca.issue())
-      const agent = bench.start(['sidecar'], {
-        CONJUR_APPLIANCE_URL: slow.url.origin,
-        CONJUR_SSL_CERTIFICATE: ca.cert,
-      })
-      await asked.promise
-      return { agent, close: () => void slow.close() }
-    },
-    'in a TLS handshake that never ends': async () => {
-      const mute = createServer().listen(0, '127.0.0.1')
-      await once(mute, 'listening')
-      const address = mute.address()
-      const port = typeof address === 'object' && address !== null ? address.port : 0
-      const agent = bench.start(['sidecar'], { CONJUR_APPLIANCE_URL: `https://127.0.0.1:${port}` })
-      const [socket] = (await once(mute, 'connection')) as [{ destroy(): void }]
-      return {
-        agent,
-        close() {
-          socket.destroy()
-          mute.close()
-        },
-      }
-    },
-    'waiting for a metadata service': async () => {
-      const imds = await metadataService(async () => ({ status: 429, body: '{}' }))
-      const agent = bench.start(['sidecar'], {
-        CONJUR_AUTHENTICATOR: 'authn-azure/prod',
-        AZURE_POD_IDENTITY_AUTHORITY_HOST: imds.url.origin,
-      })
-      await agent.line(({ code }) => code === 'IDENTITY_NOT_READY')
-      return { agent, close: () => void imds.close() }
-    },
-  }
-
-test.each(Object.keys(states))('P7 SIGTERM ends it within a second: %s', async (state) => {
-  bench = await workbench()
-  const { agent, close } = await states[state]!()
-
-  const ms = await stop(agent)
-  close?.()
-
-  expect(ms).toBeLessThan(1000)
-  const left = existsSync(bench.secrets) ? readdirSync(bench.secrets) : []
-  expect(left.filter((name) => !/^(db\.json|\.\.data|\.\.\d+)$/.test(name))).toEqual([])
 })
 
 test('the status document tells what is fresh, and healthcheck and status read it', async () => {

@@ -38,9 +38,10 @@ function strace(file: string, calls: readonly string[], how: readonly string[]):
   return ['strace', '-f', '-D', ...how, '-y', '-o', file, '-e', `trace=${calls.join()}`]
 }
 
-/** The calls that a trace holds of one thread, counted by name. */
+/** The calls that a trace holds of one thread, counted by name; a path that begins at an open directory is written out. */
 export function callsOf(file: string, thread: number): SystemCall[] {
   const counts = new Map<string, number>()
+  const open = new Map<string, string>()
   return linesOf(file).flatMap((line) => {
     const [, id, name = '', text = ''] = /^(\d+) +(\w+)(\(.*)$/.exec(line) ?? []
     if (Number(id) !== thread) return []
