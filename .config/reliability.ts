@@ -63,6 +63,16 @@ const SUITES: readonly {
     what: 'The same, while each file is published for itself. With directories that are looked up by path anew, files were led out here.',
   },
   {
+    name: 'P3 clocks of a process',
+    file: 'p3-process',
+    what: 'The built program under libfaketime, with a wall clock ten minutes fast, ten minutes slow, or jumping between the two each second, access tokens of 8 s and a new platform token each second.',
+  },
+  {
+    name: 'P4 answers',
+    file: 'p4-answers',
+    what: 'A server in front of Conjur answers reads as firewalls, proxies, portals and wrong addresses do, in a sidecar with one group of many values; then one variable is truly revoked.',
+  },
+  {
     name: 'P7 signals',
     file: 'p7-states',
     what: 'SIGTERM, SIGINT and SIGHUP (with SIGTERM behind it) to sidecar and init in each state: idle, inside the rename of the set, in a back-off, in a TCP connect that nobody answers, in a TLS handshake that never ends, before and in the middle of an answer, at a metadata service that refuses, at a mute name server, during a command that tells the application.',
@@ -114,7 +124,7 @@ Memory may grow by 4 MiB an hour after a fifth of the time; more fails the suite
 - Growth over days: the soak ran for an hour, at a pass a second as many passes as a sidecar makes in twelve days at the five minutes it takes by itself.
 - Power cuts: the volumes are memory, so there is nothing to order on a disk; a secrets directory on a disk is written by rename, not by fsync.
 - Two agents on one volume: a reader of a single name may see ENOENT for a moment; who opens \`..data\` once does not.
-- The wall clock of the machine is only played, by a fake clock; suspend and resume by SIGSTOP and SIGCONT alone.
+- Suspend and resume are played by SIGSTOP and SIGCONT alone, the wall clock by libfaketime; the clock of no whole machine was changed.
 `
 }
 

@@ -155,13 +155,15 @@ export function readBatchReply(
     if (typeof value !== 'string') return undefined
     values.set(id, new Secret(encoded ? Buffer.from(value, 'base64') : value))
   }
-  return values
+  // An object with none of them, such as `{}`, is another service's: its next answer would pass for a value.
+  return values.size > 0 ? values : undefined
 }
 
 async function readOne(id: string, { options, get }: Reading): Promise<Outcome> {
   const reply = await get(variableUrl(options.place, id), `variable ${id}`)
   const outcome = readVariableReply(reply)
-  if (outcome !== undefined) return outcome
+  const isOfAnother = outcome?.kind === 'missing' && namesAnother(reply, options.place, id)
+  if (outcome !== undefined && !isOfAnother) return outcome
   const error = unexpectedReply(reply, askedFor(options, `variable ${id}`))
   if (error.code === 'CONJUR_UNAVAILABLE') throw error
   return { kind: 'failed', error }
@@ -211,6 +213,14 @@ function getter(options: RetrieveOptions, token: AccessToken, signal: AbortSigna
       },
     )
   }
+}
+
+/** Whether a 404 is about another variable than was asked for, as of a cache that mixes answers up: it says nothing of this one. */
+function namesAnother(reply: HttpReply, place: Place, id: string): boolean {
+  const error = parseRecord(reply.body.toString('utf8'))?.['error']
+  const message = isRecord(error) ? String(error['message']) : ''
+  const [, named] = /^CONJ00076E Variable (.+) is empty or not found\.$/s.exec(message) ?? []
+  return named !== undefined && named !== resourceId(place.account, id)
 }
 
 /** The id that Conjur's 404 of a batch names, if it is one of those asked for. */

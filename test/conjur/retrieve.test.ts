@@ -251,6 +251,23 @@ test('a batch that brings something else than texts is a bad reply', async () =>
   })
 })
 
+test('P4 a batch answered with an object that holds none of the variables is a bad reply, and nothing is asked singly', async () => {
+  const conjur = server({}, () => reply(200, '{}'))
+
+  await expect(ask(conjur, ['a', 'b'])).rejects.toMatchObject({ code: 'CONJUR_BAD_REPLY' })
+  expect(conjur.requests).toHaveLength(1)
+})
+
+test('P4 a 404 that names another variable says nothing of the one that was asked for', async () => {
+  const message = 'CONJ00076E Variable acme:variable:z is empty or not found.'
+  const body = JSON.stringify({ error: { code: 'not_found', message } })
+  const conjur = server({}, () => reply(404, body, { 'content-type': 'application/json' }))
+
+  const outcomes = await ask(conjur, ['a'])
+
+  expect(outcomes.get('a')).toMatchObject({ kind: 'failed' })
+})
+
 test('what a batch leaves out is asked for by itself', async () => {
   const conjur = server({ a: '1', b: '2' }, (path) =>
     path === 'batch' ? reply(200, '{"acme:variable:a":"1"}') : undefined,

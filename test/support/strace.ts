@@ -38,10 +38,9 @@ function strace(file: string, calls: readonly string[], how: readonly string[]):
   return ['strace', '-f', '-D', ...how, '-y', '-o', file, '-e', `trace=${calls.join()}`]
 }
 
-/** The calls that a trace holds of one thread, counted by name; a path that begins at an open directory is written out. */
+/** The calls that a trace holds of one thread, counted by name. */
 export function callsOf(file: string, thread: number): SystemCall[] {
   const counts = new Map<string, number>()
-  const open = new Map<string, string>()
   return linesOf(file).flatMap((line) => {
     const [, id, name = '', text = ''] = /^(\d+) +(\w+)(\(.*)$/.exec(line) ?? []
     if (Number(id) !== thread) return []
