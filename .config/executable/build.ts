@@ -1,6 +1,14 @@
 import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -11,7 +19,17 @@ import { join } from 'node:path'
  */
 const HOME = import.meta.dirname
 const DIST = join(HOME, '../../dist')
+/** What is compiled: a copy of what was built, in which modules of the engine wait until they are used. */
+const SOURCE = join(DIST, '.executable')
 const ENGINES = { x64: 'bun-linux-x64', arm64: 'bun-linux-aarch64' } as const
+
+/** Bun compiles a module of Node's when it is asked for: one that a run never uses costs milliseconds. */
+const LAZY =
+  'const lazy$=n=>{let m;return new Proxy({},{get:(_,k)=>(m??=process.getBuiltinModule(n))[k]})};'
+
+/** Those of a file's head, but for two that each run uses. */
+const BUILTIN = /(?<=[\s,]\w+=)require\("(node:(?!fs"|path")[\w/]+)"\)(?=[,;])/g
+const WAITS = 'lazy$("$1")'
 
 type Arch = keyof typeof ENGINES
 
@@ -19,8 +37,10 @@ const isHere = (arch: Arch): boolean => process.arch === arch
 
 if (!process.argv.includes('--if-fetched') || areFetched()) {
   fetchEngines()
+  prepare()
   const made = (['x64', 'arm64'] as const).map((arch) => build(arch))
   const sums = made.map((name) => `${sha256(join(DIST, name))}  ${name}\n`)
+  rmSync(SOURCE, { recursive: true })
   writeFileSync(join(DIST, 'conjur-agent.sha256'), sums.join(''))
   process.stdout.write(sums.join(''))
 }
@@ -43,6 +63,23 @@ function fetchEngines(): void {
   )
 }
 
+function prepare(): void {
+  rmSync(SOURCE, { recursive: true, force: true })
+  mkdirSync(SOURCE)
+  for (const name of readdirSync(DIST).filter((file) => /\.js(?:on)?$/.test(file))) {
+    const text = readFileSync(join(DIST, name), 'utf8')
+    writeFileSync(
+      join(SOURCE, name),
+      isOnTheWay(name) ? LAZY + text.replaceAll(BUILTIN, WAITS) : text,
+    )
+  }
+}
+
+/** The two files that every pod waits for. */
+function isOnTheWay(name: string): boolean {
+  return name === 'front.js' || name === 'agent.js'
+}
+
 function build(arch: Arch): string {
   const name = isHere(arch) ? 'conjur-agent' : `conjur-agent-linux-${arch}`
   const unfinished = join(DIST, `.${name}`)
@@ -63,7 +100,7 @@ function build(arch: Arch): string {
     '--define=__dirname="/"',
     `--outfile=${unfinished}`,
     // Not main.js: what it keeps compiled for Node, the compiler puts into the file.
-    join(DIST, 'front.js'),
+    join(SOURCE, 'front.js'),
   ])
   renameSync(unfinished, join(DIST, name))
   return name

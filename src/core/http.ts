@@ -4,7 +4,7 @@ import type { Secret } from './secret.ts'
 export interface HttpRequest {
   readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH'
   readonly url: URL
-  /** Sent as given, names included; nothing is added but `Host` and `Content-Length`. */
+  /** Sent as given, names included; nothing is added but `Host` and `Content-Length`, by Bun's client `Accept` and `User-Agent`. */
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: string | Uint8Array
   /** Shown in the TLS handshake: a certificate and its private key, both as PEM. */

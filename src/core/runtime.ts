@@ -11,6 +11,8 @@ export interface Runtime {
   readonly name: string
   /** Whether engine and program are one file, which takes no flags of an engine and no script. */
   readonly isExecutable: boolean
+  /** Whether a client for HTTPS is built into the engine that takes a CA, a certificate and no redirect. */
+  readonly hasNativeSend: boolean
   /** The words that start this very program again; a command line follows them. */
   readonly program: readonly [string, ...string[]]
   /** The words of a process that does nothing but end with this code; undefined where `exit` is as good. */
@@ -26,6 +28,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
     return {
       name: `bun-${versions['bun']}`,
       isExecutable: true,
+      hasNativeSend: true,
       // argv[1] is a name inside the file, and no word of a command line.
       program: [execPath],
       // Bun's `exit` waits for no thread.
@@ -35,6 +38,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
   return {
     name: `node-${versions['node'] ?? 'unknown'}`,
     isExecutable: false,
+    hasNativeSend: false,
     program: [execPath, argv[1] ?? ''],
     ending: (code) => [execPath, '-e', `process.exit(${code})`],
   }

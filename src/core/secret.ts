@@ -1,4 +1,5 @@
-import { inspect } from 'node:util'
+/** `inspect.custom` of node:util, which need not be loaded for it. */
+const INSPECT = Symbol.for('nodejs.util.inspect.custom')
 
 /**
  * Bytes that must not be shown: a value, a token, a key.
@@ -43,7 +44,7 @@ export class Secret {
     return '[redacted]'
   }
 
-  [inspect.custom](): string {
+  [INSPECT](): string {
     return '[redacted]'
   }
 }

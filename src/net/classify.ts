@@ -32,6 +32,11 @@ const KINDS: Readonly<Record<string, SendFailureKind>> = {
   CERT_HAS_EXPIRED: 'tls-expired',
   CERT_NOT_YET_VALID: 'tls-expired',
   EPROTO: 'tls-failed',
+  // Bun's own words.
+  Malformed_HTTP_Response: 'malformed',
+  InvalidHTTPResponse: 'malformed',
+  InvalidContentLength: 'malformed',
+  UnrequestedUpgrade: 'malformed',
 }
 
 /**

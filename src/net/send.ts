@@ -10,6 +10,7 @@ import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
+import { runtimeOf } from '../core/runtime.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
 import type { Proxied } from './proxied.ts'
@@ -45,6 +46,8 @@ const KEEP_ALIVE_MS = 70_000
 export function createSender(options: SendOptions): Sender {
   const origins = new Map<string, Origin>()
   const ways = new Map<string, Promise<Proxied>>()
+  const { hasNativeSend } = runtimeOf(process)
+  let native: Promise<Send> | undefined
 
   function originOf({ url, clientCertificate }: HttpRequest): Origin {
     // A connection belongs to whoever opened it: who shows a certificate gets one of its own.
@@ -70,6 +73,12 @@ export function createSender(options: SendOptions): Sender {
     async send(request) {
       const through = options.proxy && proxyFor(request.url, options.proxy)
       if (through !== undefined) return (await wayThrough(through)).send(request)
+      if (hasNativeSend && request.url.protocol === 'https:') {
+        native ??= import('./native-send.ts').then(({ createNativeSend }) =>
+          createNativeSend(options),
+        )
+        return (await native)(request)
+      }
       const origin = originOf(request)
       const limits = { connectTimeoutMs: options.connectTimeoutMs }
       try {
