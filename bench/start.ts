@@ -51,14 +51,21 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
     nothing: [NODE, '-e', '0'],
     bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
     agent: [NODE, MAIN, 'init'],
-    ...(existsSync(EXECUTABLE) ? { executable: [EXECUTABLE, 'init'] } : {}),
+    ...(existsSync(EXECUTABLE)
+      ? {
+          executable: [EXECUTABLE, 'init'],
+          // As its unit starts it (docs/executable.md).
+          'executable without compilers': [EXECUTABLE, 'init'],
+        }
+      : {}),
     ...(compared === undefined ? {} : { compared: ['sh', '-c', `exec ${compared}`] }),
   }
   const times = new Map<string, number[]>(Object.keys(commands).map((name) => [name, []]))
   const runs = place.count > 1000 ? 7 : 21
   for (let round = -1; round < runs; round++) {
     for (const [name, command] of Object.entries(commands)) {
-      const took = await timed(command, place.fresh(layout))
+      const extra = name.endsWith('without compilers') ? { BUN_JSC_useJIT: '0' } : {}
+      const took = await timed(command, { ...place.fresh(layout), ...extra })
       if (round >= 0) times.get(name)?.push(took)
     }
   }
