@@ -52,3 +52,25 @@ test('every code of a log line is told, and every one that is told exists', () =
   expect(used.filter((code) => !told.has(code) && !errors.has(code))).toEqual([])
   expect([...told].filter((code) => !used.includes(code))).toEqual([])
 })
+
+test('a log line has the level that is told of it', () => {
+  const seen = new Map<string, Set<string>>()
+  for (const name of readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })) {
+    if (!/^(agent|injector)\/.*\.ts$/.test(name)) continue
+    const source = readFileSync(join(root, 'src', name), 'utf8')
+    // Of a level that is decided elsewhere, `log[level](`, this test knows nothing.
+    const lines = source.matchAll(
+      /\blog\.(\w+)\(\s*\{(?:(?!\b(?:log|const)\b).)*?\bcode: '([A-Z_]{4,})'/gs,
+    )
+    for (const [, level = '', code = ''] of lines) {
+      if (code in LOG_EVENTS) seen.set(code, (seen.get(code) ?? new Set()).add(level))
+    }
+  }
+
+  expect(seen.size).toBeGreaterThan(20)
+  for (const [code, levels] of seen) {
+    const [told = ''] = LOG_EVENTS[code] ?? []
+    expect(told.split(/[,;]? /), code).toEqual(expect.arrayContaining([...levels]))
+    if (/^\w+$/.test(told)) expect([...levels], code).toEqual([told])
+  }
+})
