@@ -17,7 +17,6 @@ export const INJECTOR: Reasons = {
       'source === undefined || agent === undefined',
       'only a pod that has its agents comes here, and what has no source adds nothing',
     ],
-    ['all.get(container) ?? []', 'the parts that are joined name different containers'],
     ['ephemeralContainers ?? []', 'what has no name takes none'],
   ],
   'injector/missed.ts': [

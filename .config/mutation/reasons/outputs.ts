@@ -59,8 +59,9 @@ export const OUTPUTS: Reasons = {
   'outputs/gotemplate/functions.ts': [
     ['own === undefined', EARLIER],
     ["typeof value !== 'string'", 'arguments are checked before the call'],
-    ["typeof item === 'object'", KIND],
-    ["typeof value === 'object'", KIND],
+    ["item.kind === 'list'", KIND],
+    ["item.kind === 'map'", KIND],
+    ["value.kind === 'nil'", KIND],
     ['map\\[string', 'the name of such a type begins so'],
     ["typeof left !== 'object'", 'both are of one type here'],
     ["left.kind === 'struct'", 'only structs are pointers'],
@@ -96,7 +97,7 @@ export const OUTPUTS: Reasons = {
     ['at < pattern.length', 'behind the end there is nothing to read'],
     ['width < 0', 'a width of 0 pads nothing on either side'],
     ["index[1] === ''", 'without a number it counts as one before the first'],
-    ['1_000_000', 'a million characters more or less'],
+    ['1_000_000', 'the millionth character more or less'],
   ],
   'outputs/find-process.ts': [
     ["'0'", 'the line of a process names its parent'],

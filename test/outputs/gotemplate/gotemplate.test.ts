@@ -213,6 +213,11 @@ test.each([
   ['{{ print , }}', 10, 'unexpected , in operand'],
   ['{{ range 2 }}{{ break 1 }}{{ end }}', 23, 'unexpected 1 in {{break}}'],
   ['{{ range 0 }}{{ else if 1 }}{{ end }}', 22, 'unexpected if in input'],
+  ['{{ index .SecretsArray 9 }}', 4, 'index: index out of range'],
+  ['{{ index (index .SecretsArray 0) 0 }}', 4, "index: can't index a value of type *Secret"],
+  ['{{ index "abc" (index .SecretsArray 0) }}', 4, 'index: a value of type *Secret is no index'],
+  ['{{ len (slice .SecretsArray 1 3 2) }}', 9, 'slice: invalid slice index'],
+  ['{{ 1 | printf }}', 8, 'a string is needed, not a value of type int'],
 ])('P6 %s is refused where it is wrong, in words', (template, column, message) => {
   expect(() => renderTemplate(template, known)).toThrow(
     expect.objectContaining({ line: 1, column, message }),
