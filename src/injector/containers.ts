@@ -147,7 +147,7 @@ function agentContainer(agent: Agent, injection: Injection): V1Container {
     env: [...environmentOf(agent.command, injection), ...azureEnvironment(azure)],
     resources: { requests: request.resources.requests, limits: { ...request.resources.limits } },
     volumeMounts: [...agentMounts(pod, request), ...azureMounts(azure)],
-    securityContext: securityContext(pod),
+    securityContext: securityContext(pod, settings.agent.seccompProfile),
     terminationMessagePolicy: 'FallbackToLogsOnError',
     ...(agent.command === 'sidecar'
       ? {
@@ -176,7 +176,7 @@ const SHELL_PROBE = [
 ]
 
 /** The full "restricted" profile, whatever the pod's own context says. */
-function securityContext(pod: Pod): V1SecurityContext {
+function securityContext(pod: Pod, localhostProfile: string | undefined): V1SecurityContext {
   return {
     allowPrivilegeEscalation: false,
     capabilities: { drop: ['ALL'] },
@@ -185,7 +185,10 @@ function securityContext(pod: Pod): V1SecurityContext {
     runAsNonRoot: true,
     // Where the pod names a uid, or a platform such as OpenShift will, the agent takes that one.
     ...(pod.spec.securityContext?.runAsUser === 0 ? { runAsUser: 65532 } : {}),
-    seccompProfile: { type: 'RuntimeDefault' },
+    seccompProfile:
+      localhostProfile === undefined
+        ? { type: 'RuntimeDefault' }
+        : { type: 'Localhost', localhostProfile },
   }
 }
 

@@ -52,6 +52,7 @@ export async function loadSettings(invocation: Invocation): Promise<InjectorSett
         containerStyle: agent.containerStyle,
         idle: agent.idle,
         hibernateImage: agent.hibernateImage === '' ? undefined : agent.hibernateImage,
+        seccompProfile: agent.seccompProfile === '' ? undefined : agent.seccompProfile,
         accessToken: agent.accessToken,
         secretsSizeLimit: agent.secretsVolume.sizeLimit,
         resources: {

@@ -49,6 +49,7 @@ const FileSchema = v.strictObject({
       containerStyle: v.optional(v.picklist(['native', 'classic']), 'native'),
       idle: v.optional(v.picklist(['stay', 'hibernate']), 'stay'),
       hibernateImage: optionalText,
+      seccompProfile: optionalText,
       refreshInterval: v.optional(text, '5m'),
       logLevel: v.optional(text, 'info'),
       accessToken: v.optional(v.boolean(), true),

@@ -40,6 +40,8 @@ export interface AgentDefaults {
   readonly idle: 'stay' | 'hibernate'
   /** The image with a shell, for pods that hibernate; undefined: they are refused. */
   readonly hibernateImage: string | undefined
+  /** A seccomp profile that every node has, by its name there; undefined: the runtime's own. */
+  readonly seccompProfile: string | undefined
   /** Whether the application's containers see the access token. */
   readonly accessToken: boolean
   readonly secretsSizeLimit: string

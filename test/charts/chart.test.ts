@@ -33,7 +33,7 @@ test('every alert has its runbook, and every runbook its alert', () => {
 })
 
 test('values.yaml can be read through', () => {
-  expect(read('values.yaml').split('\n').length).toBeLessThanOrEqual(251)
+  expect(read('values.yaml').split('\n').length).toBeLessThanOrEqual(252)
 })
 
 test.each(charts)('%s, program and image have one version', (name) => {
@@ -136,6 +136,7 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
       'agent.mode=both',
       'agent.idle=hibernate',
       'agent.hibernateImage=registry.example.com/conjur-agent:1-hibernate',
+      'agent.seccompProfile=conjur-agent.json',
       'agent.resources.limits.memory=96Mi',
       'monitoring.podMonitor.enabled=true',
     ]
@@ -157,6 +158,7 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
 
     expect(injection.agent).toMatchObject({
       mode: 'both',
+      seccompProfile: 'conjur-agent.json',
       metricsPort: 9464,
       resources: { limits: { memory: '96Mi' } },
     })

@@ -57,6 +57,16 @@ describe('the modes', () => {
   })
 })
 
+test('the agent has the seccomp profile that the administrator names, and the rest of the restricted one', async () => {
+  const defaults = { ...(await settingsWith()).agent, seccompProfile: 'conjur-agent.json' }
+  const { agent } = await reviewed(pod(), await contextWith({ agent: defaults }))
+
+  expect(agent.securityContext).toEqual({
+    ...restricted,
+    seccompProfile: { type: 'Localhost', localhostProfile: 'conjur-agent.json' },
+  })
+})
+
 describe('a pod that hibernates', () => {
   const SHELL_IMAGE = 'registry.example.com/conjur-agent:1-hibernate'
 
