@@ -117,7 +117,8 @@ interface Row {
   readonly error: string | undefined
 }
 
-function viewOf(text: string, file: string): View {
+/** What a status document says; whatever else the text is, an OutputError. */
+export function viewOf(text: string, file: string): View {
   const document = parseRecord(text)
   if (document === undefined || document['schema'] !== 'conjur-agent/status/v1') {
     throw new OutputError('OUTPUT_UNWRITABLE', `${file} is no status document of this version`, {

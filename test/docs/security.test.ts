@@ -13,3 +13,13 @@ test('every test that the threat model and the reliability page name is there', 
   expect(named.length).toBeGreaterThan(30)
   expect(named.filter((path) => !existsSync(join(root, path)))).toEqual([])
 })
+
+test('every threat of the model names its test', () => {
+  const text = readFileSync(join(root, 'docs/security.md'), 'utf8')
+  const [, section = ''] = /## Who attacks, and what stops them\n([^]*?)\n## /.exec(text) ?? []
+  const rows = section.split('\n').filter((line) => line.startsWith('| '))
+  const [, ...threats] = rows.filter((row) => !row.startsWith('|---'))
+
+  expect(threats.length).toBeGreaterThan(15)
+  expect(threats.filter((row) => !/`test\/[\w/.-]+\.ts`[^|]*\|$/.test(row))).toEqual([])
+})

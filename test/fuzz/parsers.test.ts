@@ -5,6 +5,7 @@ import fc from 'fast-check'
 import { afterAll, expect, test } from 'vitest'
 import { parseWaking } from '../../src/agent/waking.ts'
 import { parseArguments } from '../../src/cli/args.ts'
+import { viewOf } from '../../src/cli/status.ts'
 import { parseAnnotations } from '../../src/config/annotations.ts'
 import { parseDuration } from '../../src/config/duration.ts'
 import { loadConfig } from '../../src/config/load.ts'
@@ -73,6 +74,7 @@ const readers: Readonly<Record<string, (text: string) => unknown>> = {
   'token-reply': (text) =>
     valueOf(tokenOutcome(accessTokenIn(text), reply(200, text), { place, now: 0 })),
   'aws-reply': (text) => valueOf(credentialsIn(reply(200, text), { place, now: 0 })),
+  status: (text) => viewOf(text, 'agent.json'),
   challenge: (text) => {
     const file = challengeFile(text, '/var/opt/azcmagent/tokens')
     if (file !== undefined) expect(file).toMatch(/^\/var\/opt\/azcmagent\/tokens\/[^/]+\.key$/)
