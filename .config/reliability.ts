@@ -83,6 +83,11 @@ const SUITES: readonly {
     what: 'Values and platform tokens are rotated once a minute for a simulated week, with access tokens of 90 s.',
   },
   {
+    name: 'P10 rotations of a process',
+    file: 'p10-process',
+    what: 'The built program while everything it reads is replaced once a second. The CA bundle gets another stranger each time and keeps the right one: the server keeps its certificate.',
+  },
+  {
     name: 'soak',
     file: 'soak',
     what: 'A sidecar that refreshes every second, with a rotation each second, a fault every seven, a new platform token every thirty, SIGHUP and scrapes in between.',
