@@ -15,9 +15,16 @@ import { CANARY, metadataService, workbench, type Workbench } from '../support/w
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const NUMBERS = { SIGTERM: 15, SIGINT: 2 }
-/** An address in a network of its own, where nobody answers an ARP or a SYN. */
+/** An address in a network of its own, where nobody answers a SYN. */
 const HOLE = '10.77.0.2'
-const IN_A_HOLE = `ip link add hole type dummy && ip addr add 10.77.0.1/24 dev hole && ip link set hole up && exec "$@"`
+const IN_A_HOLE = [
+  'ip link add hole type veth peer name end',
+  'ip addr add 10.77.0.1/24 dev hole',
+  'ip link set hole up',
+  'ip link set end up',
+  `ip neigh add ${HOLE} lladdr 02:00:00:00:00:01 dev hole`,
+  'exec "$@"',
+].join(' && ')
 
 let bench: Workbench
 let close: (() => unknown)[] = []
