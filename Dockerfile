@@ -14,8 +14,9 @@ COPY tsconfig.json ./
 COPY .config ./.config
 COPY src ./src
 RUN npm run build
-# The base has no `env`: the command names its Node by path, and is found on the PATH by probes and people.
-RUN sed -i '1s|.*|#!/nodejs/bin/node|' dist/main.js && chmod 0755 dist/main.js \
+# The base has no `env`: the command names its Node by path, and is found on the PATH by probes and people. From its
+# first moment no signal opens an inspector.
+RUN sed -i '1s|.*|#!/nodejs/bin/node --disable-sigusr1|' dist/main.js && chmod 0755 dist/main.js \
   && mkdir bin && ln -s /app/dist/main.js bin/conjur-agent
 # The incumbent's helper scripts: without a shell, their first line names the program that does their work.
 RUN for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/conjur-agent $name" >bin/conjur-$name.sh && chmod 0755 bin/conjur-$name.sh; done

@@ -101,7 +101,7 @@ test('every image of the agent is that of this version', () => {
 test('what the images are made of is where the recipes take it from', () => {
   const dockerfile = read('Dockerfile')
 
-  expect(dockerfile).toContain("'1s|.*|#!/nodejs/bin/node|' dist/main.js")
+  expect(dockerfile).toContain("'1s|.*|#!/nodejs/bin/node --disable-sigusr1|' dist/main.js")
   expect(dockerfile).toContain('/build/dist /app/dist')
   expect(dockerfile).toContain('USER 65532')
   for (const file of ['exec/Dockerfile', 'functions/Dockerfile']) {
