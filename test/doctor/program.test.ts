@@ -32,12 +32,12 @@ test('P2 no command of the wing prints a token, a key or a value', async () => {
     ['rbac'],
   ]
 
-  const runs = await Promise.all(commands.map((args) => run(bench, args)))
-
-  for (const { out, err } of runs) {
+  // One after the other: a Conjur that is asked for much at once says 503, as a real one does.
+  for (const args of commands) {
+    const { code, out, err } = await run(bench, args)
     for (const secret of secrets) expect(out + err).not.toContain(secret)
+    expect(code, out + err).toBe(0)
   }
-  expect(runs.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0, 0, 0])
 })
 
 test('doctor changes nothing on the volume', async () => {
