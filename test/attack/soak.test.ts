@@ -114,6 +114,10 @@ test(
 
     expect(code).toBe(0)
     expect(generations.size).toBeGreaterThan(samples.length / 2)
+    // A look may fall into a pass, when two sets stand side by side: few looks show no trend.
+    expect(Math.max(...samples.map(({ handles }) => handles))).toBeLessThan(40)
+    expect(Math.max(...samples.map(({ files }) => files))).toBeLessThan(30)
+    if (MINUTES < 1) return
     expect(grown(({ handles }) => handles)).toBeLessThanOrEqual(1)
     expect(grown(({ threads }) => threads)).toBeLessThanOrEqual(0)
     expect(grown(({ files }) => files)).toBeLessThanOrEqual(0)
