@@ -8,9 +8,9 @@ import { largest, mean, windows } from '../test/support/herd/figures.ts'
 import { runFleet } from '../test/support/herd/fleet.ts'
 import { tirelessConjur } from '../test/support/herd/scaled.ts'
 import { memory } from './rest.ts'
+import { MAIN } from './program.ts'
 import type { Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
 const AGENTS = Number(process.env['CROWD_AGENTS'] ?? 300)
 /** Shorter lives than usual, so that much happens in few minutes. */
 const TOKEN_SECONDS = 60

@@ -1,14 +1,13 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { plot } from '../test/support/plot.ts'
 import { openPlace } from './place.ts'
 import { memory } from './rest.ts'
+import { MAIN } from './program.ts'
 import type { Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
 const PODS = 10_000
 const GIB = 1024
 

@@ -1,14 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { openPlace, type Place } from './place.ts'
+import { EXECUTABLE, MAIN, WITHOUT_COMPILERS } from './program.ts'
 import type { Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
-/** Made by `npm run build:executable`; measured where it is there. */
-const EXECUTABLE = join(import.meta.dirname, '../dist/conjur-agent')
 const PASSES = 100
 const TICKS_PER_SECOND = 100
 
@@ -31,7 +28,7 @@ export async function rest(): Promise<readonly Row[]> {
 
 /** The executable as its unit starts it, held to what it has of its own: no engine is there to share. */
 async function restOfExecutable(): Promise<readonly Row[]> {
-  const measured = await between({ BUN_JSC_useJIT: '0' }, [EXECUTABLE])
+  const measured = await between(WITHOUT_COMPILERS, [EXECUTABLE])
   const budgets: Readonly<Record<string, number>> = {
     'sidecar after the first pass: anonymous': 8,
     [`sidecar after ${PASSES} refreshes: anonymous`]: 10,

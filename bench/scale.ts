@@ -7,9 +7,9 @@ import { Secret } from '../src/core/secret.ts'
 import { secretFiles } from '../src/outputs/secret-files.ts'
 import type { SecretGroup } from '../src/outputs/secret-group.ts'
 import { openPlace, type Place } from './place.ts'
+import { MAIN } from './program.ts'
 import { median, type Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
 const SIZES = [1000, 2000, 4000, 8000, 16_000]
 const GROUPS = 200
 /** A step that is linear costs about as much per value at the largest size, caches apart; a quadratic one sixteen times as much. */

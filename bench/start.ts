@@ -3,11 +3,9 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openPlace, type Layout, type Place } from './place.ts'
+import { EXECUTABLE, MAIN, WITHOUT_COMPILERS } from './program.ts'
 import { median, type Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
-/** Made by `npm run build:executable`; measured where it is there. */
-const EXECUTABLE = join(import.meta.dirname, '../dist/conjur-agent')
 const NODE = process.execPath
 
 /** Most that exec → ready may take, as a multiple of `node -e 0`. */
@@ -64,7 +62,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
   const runs = place.count > 1000 ? 7 : 21
   for (let round = -1; round < runs; round++) {
     for (const [name, command] of Object.entries(commands)) {
-      const extra = name.endsWith('without compilers') ? { BUN_JSC_useJIT: '0' } : {}
+      const extra = name.endsWith('without compilers') ? WITHOUT_COMPILERS : {}
       const took = await timed(command, { ...place.fresh(layout), ...extra })
       if (round >= 0) times.get(name)?.push(took)
     }

@@ -1,13 +1,12 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { connect } from 'node:tls'
 import { openPlace, type Place } from './place.ts'
+import { MAIN } from './program.ts'
 import type { Row } from './runner.ts'
 
-const MAIN = join(import.meta.dirname, '../dist/main.js')
 const VALUES = [10, 100]
 const REFRESHES = 10
 

@@ -38,7 +38,7 @@ export function staySmall(): () => void {
   for (const flag of FLAGS) setFlagsFromString(flag)
   const collect: unknown = runInNewContext('globalThis.gc')
   if (typeof collect !== 'function') return () => undefined
-  let base = -LITTER
+  let base = 0
   let timer: NodeJS.Timeout | undefined
   const litter = (): number => getHeapStatistics().used_heap_size - base
   const settle = (): void => {

@@ -217,21 +217,21 @@ function getter(options: RetrieveOptions, token: AccessToken, signal: AbortSigna
 
 /** Whether a 404 is about another variable than was asked for, as of a cache that mixes answers up: it says nothing of this one. */
 function namesAnother(reply: HttpReply, place: Place, id: string): boolean {
-  const error = parseRecord(reply.body.toString('utf8'))?.['error']
-  const message = isRecord(error) ? String(error['message']) : ''
-  const [, named] = /^CONJ00076E Variable (.+) is empty or not found\.$/s.exec(message) ?? []
-  return named !== undefined && named !== resourceId(place.account, id)
+  const missing = missingResource(reply)
+  return missing !== undefined && missing !== resourceId(place.account, id)
 }
 
 /** The id that Conjur's 404 of a batch names, if it is one of those asked for. */
 function namedIn(reply: HttpReply, place: Place, ids: readonly string[]): string | undefined {
+  const missing = missingResource(reply)
+  return ids.find((id) => resourceId(place.account, id) === missing)
+}
+
+/** The resource that a 404 of Conjur calls missing. */
+function missingResource(reply: HttpReply): string | undefined {
   const error = parseRecord(reply.body.toString('utf8'))?.['error']
   if (!isRecord(error) || typeof error['message'] !== 'string') return undefined
-  const { message } = error
-  return ids.find(
-    (id) =>
-      message === `CONJ00076E Variable ${resourceId(place.account, id)} is empty or not found.`,
-  )
+  return /^CONJ00076E Variable (.+) is empty or not found\.$/s.exec(error['message'])?.[1]
 }
 
 function askedFor(options: RetrieveOptions, what: string): Asked {

@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
 import { record, scaled, stopwatch } from '../support/attack.ts'
 import { testCa } from '../support/certificate.ts'
+import { replaceByRename } from '../support/replace-by-rename.ts'
 import { workbench, type Workbench } from '../support/workbench.ts'
 
 const ROUNDS = scaled(6, 120)
@@ -34,9 +35,9 @@ test(
       }
       bench.conjur.setValue('apps/db-password', `value-${round}`)
       await bench.projectToken({ jti: String(round) })
-      replace(files.ca, `${cert}\n${bench.conjur.ca}`)
-      replace(files.template, `template ${round}: {{ secret "p" }}\n`)
-      replace(files.config, JSON.stringify({ groups }))
+      replaceByRename(files.ca, `${cert}\n${bench.conjur.ca}`)
+      replaceByRename(files.template, `template ${round}: {{ secret "p" }}\n`)
+      replaceByRename(files.config, JSON.stringify({ groups }))
     }
     await rotate(0)
     const agent = bench.start(['sidecar'], {
@@ -77,9 +78,3 @@ test(
   },
   60_000 + ROUNDS * 25_000,
 )
-
-/** As a kubelet and an editor do, so that nobody reads half of it. */
-function replace(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text)
-  renameSync(`${file}.new`, file)
-}

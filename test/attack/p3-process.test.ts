@@ -1,4 +1,4 @@
-import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterEach, expect, test, vi } from 'vitest'
@@ -6,6 +6,7 @@ import { logLines } from '../support/agent-process.ts'
 import { record, scaled, stopwatch } from '../support/attack.ts'
 import { canFakeTime, fakeTime } from '../support/fake-time.ts'
 import { EXECUTABLE } from '../support/program.ts'
+import { replaceByRename } from '../support/replace-by-rename.ts'
 import { workbench, type Workbench } from '../support/workbench.ts'
 
 const TTL_SECONDS = 8
@@ -32,7 +33,7 @@ test.skipIf(EXECUTABLE !== undefined || !canFakeTime())(
     const clocks = ['fast', 'slow', 'jumping'].map((name) => {
       const clock = join(bench.directory, `clock-${name}`)
       const tokenFile = join(bench.directory, name, 'access-token')
-      set(clock, name === 'slow' ? '-600' : '+600')
+      replaceByRename(clock, name === 'slow' ? '-600' : '+600')
       const agent = bench.start(['sidecar'], {
         ...fakeTime(clock),
         CONJUR_SECRETS_DIRECTORY: join(bench.directory, name, 'secrets'),
@@ -55,7 +56,7 @@ test.skipIf(EXECUTABLE !== undefined || !canFakeTime())(
       await bench.projectToken({ jti: String(second) })
       for (const { name, clock } of clocks) {
         if (name !== 'jumping') continue
-        set(clock, second % 2 === 0 ? '+600' : '-600')
+        replaceByRename(clock, second % 2 === 0 ? '+600' : '-600')
         jumps++
       }
       for (let tenth = 0; tenth < 10; tenth++) {
@@ -85,12 +86,6 @@ test.skipIf(EXECUTABLE !== undefined || !canFakeTime())(
   },
   60_000 + SECONDS * 4000,
 )
-
-/** By rename, as a clock never holds half a time. */
-function set(clock: string, offset: string): void {
-  writeFileSync(`${clock}.new`, offset)
-  renameSync(`${clock}.new`, clock)
-}
 
 test('P3 an agent that was suspended beyond the life of its token renews it when it wakes, without a restart', async () => {
   bench = await workbench({ tokenTtlSeconds: 4 })

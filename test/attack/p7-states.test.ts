@@ -168,8 +168,7 @@ const states: Readonly<Record<string, State>> = {
       await agent.line(({ code }) => code === 'PUBLISHED')
       bench.conjur.setValue('apps/db-user', 'rotated')
       agent.kill('SIGHUP')
-      await vi.waitFor(() => expect(readFileSync(file, 'utf8')).toMatch(/\n/), { timeout: 15_000 })
-      const told = Number(readFileSync(file, 'utf8'))
+      const told = await pidIn(file)
       close.push(() => existsSync(`/proc/${told}`) && process.kill(told, 'SIGKILL'))
       return agent
     },
@@ -197,6 +196,12 @@ async function asking(
   })
   await asked.promise
   return agent
+}
+
+/** The process id that a shell writes to a file, once it stands there whole. */
+async function pidIn(file: string): Promise<number> {
+  await vi.waitFor(() => expect(readFileSync(file, 'utf8')).toMatch(/\n/), { timeout: 15_000 })
+  return Number(readFileSync(file, 'utf8'))
 }
 
 /** Resolves when something of that name is made in a directory. */
@@ -283,8 +288,7 @@ test('P7 exec leaves a child that ignores every signal to the platform, and ends
   const file = join(bench.directory, 'child')
   const script = `trap '' TERM INT HUP; echo $$ > ${file}; while :; do sleep 1; done`
   const agent = bench.start(['exec', '--', 'sh', '-c', script])
-  await vi.waitFor(() => expect(readFileSync(file, 'utf8')).toMatch(/\n/), { timeout: 15_000 })
-  const child = Number(readFileSync(file, 'utf8'))
+  const child = await pidIn(file)
 
   for (const signal of SIGNALS) agent.kill(signal)
   // Heard by the agent: nothing stands in its queue of signals any more.
