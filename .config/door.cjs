@@ -43,6 +43,13 @@ function read(path) {
 
 function keep() {
   if (compiled.length === 0) return
+  // The program may have told the engine something else meanwhile (src/agent/small.ts).
+  const asStarted = process[Symbol.for('conjur-agent.asStarted')]
+  if (asStarted === undefined) write()
+  else asStarted(write)
+}
+
+function write() {
   try {
     mkdirSync(cache, { recursive: true })
     for (const { script, kept } of compiled.splice(0)) {

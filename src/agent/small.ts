@@ -28,6 +28,26 @@ const FLAGS = [
   '--expose-gc',
 ]
 
+/** The same flags as an engine starts with. */
+const AS_STARTED = [
+  '--opt',
+  '--maglev',
+  '--sparkplug',
+  '--semi-space-growth-factor=2',
+  '--no-single-threaded-gc',
+  '--no-expose-gc',
+]
+
+/** Tells the engine; the door (.config/door.cjs) takes it back while it keeps what is compiled, which is good for engines of one mind alone. */
+function tellEngine(): void {
+  for (const flag of FLAGS) setFlagsFromString(flag)
+  Reflect.set(process, Symbol.for('conjur-agent.asStarted'), (act: () => void) => {
+    for (const flag of AS_STARTED) setFlagsFromString(flag)
+    act()
+    for (const flag of FLAGS) setFlagsFromString(flag)
+  })
+}
+
 /**
  * Keeps a process small that works for milliseconds and waits for minutes; for a process of our own
  * only. Yields what is to be told of each pass: after the first one what only the start needed goes,
@@ -35,7 +55,7 @@ const FLAGS = [
  */
 export function staySmall(): () => void {
   // Another engine than V8 takes no flag and has no such function: it is left to itself.
-  for (const flag of FLAGS) setFlagsFromString(flag)
+  tellEngine()
   const collect: unknown = runInNewContext('globalThis.gc')
   if (typeof collect !== 'function') return () => undefined
   let base = 0

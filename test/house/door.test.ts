@@ -1,11 +1,14 @@
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import {
   cpSync,
+  existsSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
   rmSync,
   statSync,
+  watch,
   writeFileSync,
 } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -36,9 +39,13 @@ function run(...argv: readonly string[]): {
   return { status, stdout }
 }
 
+function cacheOf(): string {
+  return join(place, '.compile-cache', `${process.version}-${process.arch}`)
+}
+
 /** The kept files by name, each with what tells whether it was written anew. */
 function kept(): ReadonlyMap<string, string> {
-  const cache = join(place, '.compile-cache', `${process.version}-${process.arch}`)
+  const cache = cacheOf()
   return new Map(
     readdirSync(cache).map((name) => {
       const { ino, size } = statSync(join(cache, name))
@@ -57,6 +64,42 @@ test('a run that goes well keeps what it compiled, and the next one takes it', (
   expect(before.size).toBeGreaterThan(2)
   expect(kept()).toEqual(before)
 })
+
+test('what a sidecar keeps, which has told its engine to compile nothing, every other run takes', async () => {
+  writeFileSync(join(place, 'jwt'), 'a.b.c')
+  const sidecar = spawn(process.execPath, [join(place, 'main.js'), 'sidecar'], {
+    env: {
+      CONJUR_APPLIANCE_URL: 'https://127.0.0.1:1',
+      CONJUR_ACCOUNT: 'acme',
+      CONJUR_AUTHENTICATOR: 'authn-jwt/prod',
+      CONJUR_AUTHN_LOGIN: 'host/apps/web',
+      CONJUR_SECRETS__DB: '- password',
+      CONJUR_STATUS_LISTEN: 'off',
+      CONJUR_STATUS_DIRECTORY: place,
+      CONJUR_SECRETS_DIRECTORY: join(place, 'secrets'),
+      CONJUR_AUTHN_TOKEN_FILE: join(place, 'token'),
+      JWT_TOKEN_PATH: join(place, 'jwt'),
+    },
+    stdio: 'ignore',
+  })
+  const watcher = watch(place, { recursive: true })
+  try {
+    while (!hasSettled()) await once(watcher, 'change')
+  } finally {
+    watcher.close()
+    sidecar.kill('SIGKILL')
+  }
+  const before = [...kept()]
+
+  expect(run('--version').status).toBe(0)
+  expect([...kept()]).toEqual(expect.arrayContaining(before))
+})
+
+/** Whether everything that is loaded has been kept, the front door among it, and no half is left. */
+function hasSettled(): boolean {
+  const names = existsSync(cacheOf()) ? readdirSync(cacheOf()) : []
+  return names.length >= 5 && !names.some((name) => name.includes('.'))
+}
 
 test('a run that fails keeps nothing: what it compiled is not what others need', () => {
   expect(run('init').status).toBe(3)
