@@ -73,7 +73,8 @@ function splitAuthnUrl(url: URL): { applianceUrl: URL; authenticator: Authentica
 
 /** A login of a host. Users and admin are refused: a workload is a host. */
 export function login(value: string): string | Unfit {
-  if (/^host\/[^/]/.test(value) && !/[\s\p{Cc}]$/u.test(value)) return value
+  const endsWell = /[!-~]$/.test(value) || !/[\s\p{Cc}]$/u.test(value)
+  if (/^host\/[^/]/.test(value) && endsWell) return value
   if (value === 'admin' || value.startsWith('user/')) {
     return new Unfit('is a person; a workload logs in as a host, host/<path>')
   }

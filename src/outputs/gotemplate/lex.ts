@@ -79,23 +79,29 @@ function skipComment(text: string, at: number): number {
 const CLOSE = /(?:[ \t\r\n]-)?}}/y
 /** What may follow a word; anything else, as in `$x+2`, is a mistake. */
 const TERMINATOR = /[ \t\r\n.,|:()]|}}|$/y
-/** The first that matches counts. Whether a number is one is seen when it is read. */
-const TOKENS: readonly (readonly [kind: TokenKind, pattern: RegExp])[] = [
-  ['space', /[ \t\r\n]+?(?=[ \t\r\n]-}}|[^ \t\r\n]|$)/y],
-  ['declare', /:=/y],
-  ['assign', /=/y],
-  ['pipe', /\|/y],
-  ['string', /"(?:\\[^\n]|[^"\\\n])*"/y],
-  ['string', /`[^`]*`/y],
-  ['rune', /'(?:\\[^\n]|[^'\\\n])*'/y],
-  ['number', /[+-]?\.?\d[\w.]*(?:(?<=[eEpP])[+-]\w*)?/y],
-  ['variable', /\$[\p{L}\p{Nd}_]*/uy],
-  ['field', /\.[\p{L}\p{Nd}_]*/uy],
-  ['identifier', /[\p{L}\p{Nd}_]+/uy],
-  ['open', /\(/y],
-  ['close', /\)/y],
-  ['char', /[!-~]/y],
-]
+/**
+ * The first that matches counts. Whether a number is one is seen when it is read. Made when the first
+ * template is read: the classes of Unicode cost a millisecond, which most starts need not spend.
+ */
+function tokens(): readonly (readonly [kind: TokenKind, pattern: RegExp])[] {
+  return [
+    ['space', /[ \t\r\n]+?(?=[ \t\r\n]-}}|[^ \t\r\n]|$)/y],
+    ['declare', /:=/y],
+    ['assign', /=/y],
+    ['pipe', /\|/y],
+    ['string', /"(?:\\[^\n]|[^"\\\n])*"/y],
+    ['string', /`[^`]*`/y],
+    ['rune', /'(?:\\[^\n]|[^'\\\n])*'/y],
+    ['number', /[+-]?\.?\d[\w.]*(?:(?<=[eEpP])[+-]\w*)?/y],
+    ['variable', /\$[\p{L}\p{Nd}_]*/uy],
+    ['field', /\.[\p{L}\p{Nd}_]*/uy],
+    ['identifier', /[\p{L}\p{Nd}_]+/uy],
+    ['open', /\(/y],
+    ['close', /\)/y],
+    ['char', /[!-~]/y],
+  ]
+}
+let made: ReturnType<typeof tokens> | undefined
 const WORDS = new Set(['variable', 'field', 'identifier'])
 const KEYWORDS = new Set([
   'block',
@@ -131,7 +137,7 @@ function* lexAction(text: string, from: number): Generator<Token, number> {
 }
 
 function tokenAt(text: string, at: number): Token {
-  for (const [kind, pattern] of TOKENS) {
+  for (const [kind, pattern] of (made ??= tokens())) {
     const found = match(pattern, text, at)
     if (found === undefined) continue
     if (kind === 'char' && /["`']/.test(found)) {
