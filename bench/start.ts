@@ -63,7 +63,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
   for (let round = -1; round < runs; round++) {
     for (const [name, command] of Object.entries(commands)) {
       const extra = name.endsWith('without compilers') ? WITHOUT_COMPILERS : {}
-      const took = await timed(command, { ...place.fresh(layout), ...extra })
+      const took = await timed(command, { ...place.fresh(layout, 'straight'), ...extra })
       if (round >= 0) times.get(name)?.push(took)
     }
   }
@@ -148,7 +148,7 @@ async function breakdown(place: Place): Promise<readonly Row[]> {
 async function marked(place: Place): Promise<Readonly<Record<string, number>>> {
   const marks = join(import.meta.dirname, 'marks.cjs')
   const child = spawn(NODE, ['--require', marks, MAIN, 'init'], {
-    env: { ...place.fresh('one file') },
+    env: { ...place.fresh('one file', 'straight') },
     stdio: ['ignore', 'pipe', 'ignore'],
   })
   let text = ''
