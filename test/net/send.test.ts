@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Socket } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { TLSSocket } from 'node:tls'
 import { afterEach, expect, test, vi } from 'vitest'
 import { SendFailure, type HttpReply, type HttpRequest } from '../../src/core/http.ts'
 import { createSender, type Sender, type SendOptions } from '../../src/net/send.ts'
@@ -146,6 +147,24 @@ test('P10 the CA is asked for at each new connection', async () => {
   const reply = await send(get(server.url))
 
   expect(reply.status).toBe(200)
+})
+
+test('P10 a connection that follows another resumes its session, but never under another CA', async () => {
+  const resumed: boolean[] = []
+  const server = await serve(({ socket }, response) => {
+    resumed.push(socket instanceof TLSSocket && socket.isSessionReused())
+    response.setHeader('Connection', 'close')
+    response.end()
+  })
+  let pem = ca.cert
+  const { send } = sender({ ca: async () => pem })
+
+  await send(get(server.url))
+  await send(get(server.url))
+  pem = `${ca.cert}\n${(await testCa('Next CA')).cert}`
+  await send(get(server.url))
+
+  expect(resumed).toEqual([false, true, false])
 })
 
 test('a refused connection, an unknown name and a silent server are told apart', async () => {
