@@ -31,13 +31,14 @@ export async function unlessTaken<T>(address: Address, started: Promise<T>): Pro
   }
 }
 
-/** Lets running requests end, within bounds, then closes everything. */
+/** Lets running requests end, within bounds, then closes everything; a handshake that hangs is not waited for. */
 export function closed(
   server: Pick<Server, 'close' | 'closeIdleConnections' | 'closeAllConnections'>,
 ): Promise<void> {
   return new Promise((resolve) => {
     const hurry = setTimeout(() => {
       server.closeAllConnections()
+      resolve()
     }, GRACE_MS)
     server.close(() => {
       clearTimeout(hurry)

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
+import { connect as connectPlain } from 'node:net'
 import { connect } from 'node:tls'
 import { expect, test as always } from 'vitest'
 import { testCa } from '../support/certificate.ts'
@@ -38,6 +39,18 @@ test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a sec
   const { code, ms } = await injector.stop()
   expect(code).toBe(0)
   expect(ms).toBeLessThan(1000)
+})
+
+test('P7: a connection that shakes no hands does not hold up the end', async () => {
+  await using directory = await temporaryDirectory()
+  const ca = await testCa()
+  const injector = await startInjector(directory.path, await ca.issue())
+  const socket = connectPlain(injector.port, '127.0.0.1')
+  await once(socket, 'connect')
+  await review(injector.port, ca.cert, pod())
+
+  expect((await injector.stop()).code).toBe(0)
+  socket.destroy()
 })
 
 test('P2: neither a patch nor anything of a pod gets into the log or the metrics', async () => {
