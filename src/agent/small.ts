@@ -20,31 +20,21 @@ const QUIET_MS = 2000
  * that helps to collect would keep a heap of its own for it.
  */
 const FLAGS = [
-  '--no-opt',
-  '--no-maglev',
-  '--no-sparkplug',
-  '--semi-space-growth-factor=1',
-  '--single-threaded-gc',
-  '--expose-gc',
+  { told: '--no-opt', asStarted: '--opt' },
+  { told: '--no-maglev', asStarted: '--maglev' },
+  { told: '--no-sparkplug', asStarted: '--sparkplug' },
+  { told: '--semi-space-growth-factor=1', asStarted: '--semi-space-growth-factor=2' },
+  { told: '--single-threaded-gc', asStarted: '--no-single-threaded-gc' },
+  { told: '--expose-gc', asStarted: '--no-expose-gc' },
 ]
 
-/** The same flags as an engine starts with. */
-const AS_STARTED = [
-  '--opt',
-  '--maglev',
-  '--sparkplug',
-  '--semi-space-growth-factor=2',
-  '--no-single-threaded-gc',
-  '--no-expose-gc',
-]
-
-/** Tells the engine; the door (.config/door.cjs) takes it back while it keeps what is compiled, which is good for engines of one mind alone. */
+/** Tells the engine; while the door (.config/door.cjs) keeps what is compiled, it is as it started: no other one takes that. */
 function tellEngine(): void {
-  for (const flag of FLAGS) setFlagsFromString(flag)
+  for (const { told } of FLAGS) setFlagsFromString(told)
   Reflect.set(process, Symbol.for('conjur-agent.asStarted'), (act: () => void) => {
-    for (const flag of AS_STARTED) setFlagsFromString(flag)
+    for (const { asStarted } of FLAGS) setFlagsFromString(asStarted)
     act()
-    for (const flag of FLAGS) setFlagsFromString(flag)
+    for (const { told } of FLAGS) setFlagsFromString(told)
   })
 }
 

@@ -88,6 +88,7 @@ test('what a sidecar keeps, which has told its engine to compile nothing, every 
   } finally {
     watcher.close()
     sidecar.kill('SIGKILL')
+    await once(sidecar, 'exit')
   }
   const before = [...kept()]
 
