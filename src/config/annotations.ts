@@ -36,12 +36,18 @@ const SIMPLE: Readonly<Record<string, number>> = {
 
 const ESCAPE = /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([abfnrtv\\"]))/g
 
-/** What Go and JSON quote alike, which is nearly all there is: a long list of secrets, for one. */
-const AS_JSON = /^"(?:[^"\\\0-\x1f]|\\["\\bfnrt])*"$/
+/** An escape that Go writes and JSON may not know, or one that only looks like it, behind a quoted backslash. */
+const BEYOND_JSON = /\\[^"\\bfnrt]/
 
 /** The text that Go's `strconv.Quote` wrote; undefined if it is no such quotation. */
 function unquote(quoted: string): string | undefined {
-  if (AS_JSON.test(quoted)) return String(JSON.parse(quoted))
+  if (quoted.startsWith('"') && !BEYOND_JSON.test(quoted)) {
+    try {
+      return String(JSON.parse(quoted))
+    } catch {
+      // What JSON refuses may still be Go's.
+    }
+  }
   if (quoted.length < 2 || !quoted.startsWith('"') || !quoted.endsWith('"')) return undefined
   const inner = quoted.slice(1, -1)
   if (/["\\]/.test(inner.replaceAll(ESCAPE, ''))) return undefined
