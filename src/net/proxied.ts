@@ -1,4 +1,5 @@
-import { ProxyAgent, type Dispatcher } from 'undici'
+import { isIP } from 'node:net'
+import { Pool, ProxyAgent, buildConnector, type Dispatcher } from 'undici'
 import { SendFailure, type HttpReply, type HttpRequest } from '../core/http.ts'
 import { classify } from './classify.ts'
 import type { SendOptions } from './send.ts'
@@ -17,6 +18,7 @@ export function createProxied(
   { ca, serverName, connectTimeoutMs }: SendOptions,
   through: URL,
 ): Proxied {
+  const reach = connectorTo(through, connectTimeoutMs)
   let last: { key: string; agent: ProxyAgent } | undefined
 
   /** The agent that trusts, and shows, what it should now (P10); its connections go when that changes. */
@@ -35,7 +37,9 @@ export function createProxied(
         minVersion: 'TLSv1.2',
         timeout: connectTimeoutMs,
       },
-      proxyTls: { rejectUnauthorized: true, minVersion: 'TLSv1.2', timeout: connectTimeoutMs },
+      // A CONNECT without an answer would hold up every request behind it.
+      clientFactory: (origin) =>
+        new Pool(origin, { connect: reach, headersTimeout: connectTimeoutMs }),
       allowH2: false,
       connections: 1,
       bodyTimeout: 0,
@@ -48,23 +52,43 @@ export function createProxied(
   return {
     async send(request) {
       const agent = await current(request.clientCertificate?.text())
-      try {
-        return await exchange(agent, request)
-      } catch (error) {
-        throw isBeforeTunnel(error) ? new SendFailure('proxy', through.host, error) : error
-      }
+      return exchange(agent, request, {
+        host: through.host,
+        // What is given up while it waits for a tunnel must not be sent when there is one.
+        abandon: () => {
+          if (last?.agent === agent) last = undefined
+          void agent.destroy()
+        },
+      })
     },
     close: async () => last?.agent.destroy(),
   }
 }
 
-/** Before there is a tunnel it is the proxy that cannot be reached, or lets nothing through. */
-function isBeforeTunnel(error: unknown): boolean {
-  if (!(error instanceof SendFailure)) return false
-  return ['refused', 'unresolved', 'unroutable', 'proxy'].includes(error.kind)
+/** Opens connections to the proxy itself; why one cannot be had is the proxy's failure, not that of the host behind it. */
+function connectorTo(through: URL, timeout: number): buildConnector.connector {
+  const connect = buildConnector({
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+    allowH2: false,
+    timeout,
+  })
+  return ({ servername = '', ...to }, done) => {
+    // TLS is told no address as a name: the certificate is compared with `host` then.
+    connect(isIP(servername) === 0 ? { ...to, servername } : to, (error, socket) => {
+      if (error === null) done(error, socket)
+      else done(new SendFailure('proxy', through.host, error), null)
+    })
+  }
 }
 
-function exchange(agent: ProxyAgent, request: HttpRequest): Promise<HttpReply> {
+/** The proxy by name, and the end of a tunnel that is still to be. */
+interface Way {
+  readonly host: string
+  readonly abandon: () => void
+}
+
+function exchange(agent: ProxyAgent, request: HttpRequest, way: Way): Promise<HttpReply> {
   const { url, signal } = request
   const { promise, resolve, reject } = Promise.withResolvers<HttpReply>()
   let controller: Dispatcher.DispatchController | undefined
@@ -79,14 +103,17 @@ function exchange(agent: ProxyAgent, request: HttpRequest): Promise<HttpReply> {
   const giveUp = (reason: Error): void => {
     end()
     reject(reason)
-    controller?.abort(reason)
+    if (controller === undefined) way.abandon()
+    else controller.abort(reason)
+  }
+  /** Until the request is on its way the proxy stands before all, but for the certificate of the host behind it. */
+  const fail = (failure: Error): void => {
+    const isWay = controller === undefined && failure instanceof SendFailure && !failure.isTrust
+    giveUp(isWay ? new SendFailure('proxy', way.host, failure) : failure)
   }
   const onAbort = (): void =>
     giveUp(signal.reason instanceof Error ? signal.reason : new Error('aborted'))
-  const deadline = setTimeout(
-    () => giveUp(new SendFailure('timeout', url.host)),
-    request.deadlineMs,
-  )
+  const deadline = setTimeout(() => fail(new SendFailure('timeout', url.host)), request.deadlineMs)
   signal.addEventListener('abort', onAbort, { once: true })
   if (signal.aborted) onAbort()
   else {
@@ -116,7 +143,7 @@ function exchange(agent: ProxyAgent, request: HttpRequest): Promise<HttpReply> {
           resolve({ status, headers, body: Buffer.concat(chunks) })
         },
         onResponseError(_controller, error) {
-          giveUp(classify(error, { host: url.host, answered: status > 0 }))
+          fail(classify(error, { host: url.host, answered: status > 0 }))
         },
       },
     )

@@ -1,12 +1,10 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage } from 'node:http'
-import { connect, type AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { SendFailure, type HttpRequest } from '../../src/core/http.ts'
 import { proxyFor } from '../../src/net/proxy.ts'
 import { createSender } from '../../src/net/send.ts'
 import { testCa } from '../support/certificate.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
+import { tunnelProxy, type TunnelProxy } from '../support/tunnel-proxy.ts'
 
 const open: (() => unknown)[] = []
 
@@ -17,24 +15,15 @@ afterEach(async () => {
 const ca = await testCa()
 const certificate = await ca.issue({ names: ['conjur.example'] })
 
-/** A proxy that leads everything to one port of this machine, or refuses; and what it was asked. */
-async function proxy(port: number, status = 200): Promise<{ url: URL; asked: IncomingMessage[] }> {
-  const asked: IncomingMessage[] = []
-  const server = createServer().on('connect', (request: IncomingMessage, socket) => {
-    asked.push(request)
-    if (status !== 200) return socket.end(`HTTP/1.1 ${status} No\r\n\r\n`)
-    const onward = connect(port, '127.0.0.1', () => {
-      socket.write('HTTP/1.1 200 Yes\r\n\r\n')
-      socket.pipe(onward).pipe(socket)
-    })
-    for (const end of [socket, onward]) end.on('error', () => undefined)
-    return undefined
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  open.push(() => server.close())
-  const { port: own } = server.address() as AddressInfo
-  return { url: new URL(`http://user:p%40ss@127.0.0.1:${own}`), asked }
+async function proxy(port: number, status = 200): Promise<TunnelProxy> {
+  const made = await tunnelProxy(port, { answers: [status] })
+  open.push(() => made[Symbol.asyncDispose]())
+  return made
+}
+
+/** The same with credentials. */
+function shown({ url: { host } }: TunnelProxy): URL {
+  return new URL(`http://user:p%40ss@${host}`)
 }
 
 function get(url: URL): HttpRequest {
@@ -49,10 +38,10 @@ async function conjur(): Promise<number> {
 }
 
 test('a request goes through the proxy by CONNECT, its TLS from end to end, on one connection', async () => {
-  const { url, asked } = await proxy(await conjur())
+  const through = await proxy(await conjur())
   const { send, close } = createSender({
     ca: async () => ca.cert,
-    proxy: { proxy: url, except: [] },
+    proxy: { proxy: shown(through), except: [] },
     connectTimeoutMs: 2000,
   })
   open.push(close)
@@ -61,16 +50,16 @@ test('a request goes through the proxy by CONNECT, its TLS from end to end, on o
   await send(get(new URL('https://conjur.example/secrets')))
 
   expect(first.body.toString()).toBe('ok')
-  expect(asked.map((request) => request.url)).toEqual(['conjur.example:443'])
-  expect(asked[0]?.headers['proxy-authorization']).toBe(
+  expect(through.asked.map((request) => request.url)).toEqual(['conjur.example:443'])
+  expect(through.asked[0]?.headers['proxy-authorization']).toBe(
     `Basic ${Buffer.from('user:p@ss').toString('base64')}`,
   )
 })
 
 test('P8 a proxy that breaks TLS open with a certificate of its own gets nothing', async () => {
-  const { url } = await proxy(await conjur())
+  const through = await proxy(await conjur())
   const { send, close } = createSender({
-    proxy: { proxy: url, except: [] },
+    proxy: { proxy: shown(through), except: [] },
     connectTimeoutMs: 2000,
   })
   open.push(close)
@@ -83,9 +72,9 @@ test('P8 a proxy that breaks TLS open with a certificate of its own gets nothing
 test.each([403, 407, 502])(
   'a proxy that refuses with %i is named, without its password',
   async (status) => {
-    const { url } = await proxy(await conjur(), status)
+    const through = await proxy(await conjur(), status)
     const { send, close } = createSender({
-      proxy: { proxy: url, except: [] },
+      proxy: { proxy: shown(through), except: [] },
       connectTimeoutMs: 2000,
     })
     open.push(close)
@@ -95,7 +84,7 @@ test.each([403, 407, 502])(
     )
 
     expect(failure).toBeInstanceOf(SendFailure)
-    expect(failure).toMatchObject({ message: `the proxy ${url.host} lets nothing through` })
+    expect(failure).toMatchObject({ message: `the proxy ${through.url.host} lets nothing through` })
   },
 )
 
