@@ -7,7 +7,7 @@ import type { AddressInfo, Socket } from 'node:net'
 export interface LoopbackServer {
   readonly url: URL
   readonly port: number
-  /** Ends it and every connection, at once. */
+  /** Ends it and every connection, at once; a second time there is nothing to do. */
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -27,6 +27,7 @@ export async function loopbackServer(
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const close = async (): Promise<void> => {
+    if (!server.listening) return
     const closed = once(server, 'close')
     server.close()
     for (const socket of sockets) socket.destroy()
