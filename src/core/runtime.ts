@@ -13,6 +13,8 @@ export interface Runtime {
   readonly isExecutable: boolean
   /** Whether a client for HTTPS is built into the engine that takes a CA, a certificate and no redirect. */
   readonly hasNativeSend: boolean
+  /** Whether its server for HTTPS goes on with the certificate it started with. */
+  readonly keepsCertificate: boolean
   /** The words that start this very program again; a command line follows them. */
   readonly program: readonly [string, ...string[]]
   /** The words of a process that does nothing but end with this code; undefined where `exit` is as good. */
@@ -29,6 +31,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
       name: `bun-${versions['bun']}`,
       isExecutable: true,
       hasNativeSend: true,
+      keepsCertificate: true,
       // argv[1] is a name inside the file, and no word of a command line.
       program: [execPath],
       // Bun's `exit` waits for no thread.
@@ -39,6 +42,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
     name: `node-${versions['node'] ?? 'unknown'}`,
     isExecutable: false,
     hasNativeSend: false,
+    keepsCertificate: false,
     program: [execPath, argv[1] ?? ''],
     ending: (code) => [execPath, '-e', `process.exit(${code})`],
   }

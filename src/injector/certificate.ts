@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { createSecureContext } from 'node:tls'
@@ -95,6 +95,15 @@ export function fits(pair: KeyPair, authority?: string): boolean {
     createSecureContext(pair)
     if (authority === undefined) return true
     return new X509Certificate(pair.cert).verify(new X509Certificate(authority).publicKey)
+  } catch {
+    return false
+  }
+}
+
+/** Whether the key is the certificate's: of a CA's pair, which some TLS libraries refuse to serve with. */
+export function belongs({ cert, key }: KeyPair): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
   } catch {
     return false
   }

@@ -1,4 +1,5 @@
-import type { Server } from 'node:http'
+import type { Server as HttpServer } from 'node:http'
+import type { Server } from 'node:net'
 import { ConfigError } from '../core/errors.ts'
 import { shown, type Address } from './command-line.ts'
 
@@ -33,7 +34,7 @@ export async function unlessTaken<T>(address: Address, started: Promise<T>): Pro
 
 /** Lets running requests end, within bounds, then closes everything; a handshake that hangs is not waited for. */
 export function closed(
-  server: Pick<Server, 'close' | 'closeIdleConnections' | 'closeAllConnections'>,
+  server: Pick<Server, 'close'> & Pick<HttpServer, 'closeIdleConnections' | 'closeAllConnections'>,
 ): Promise<void> {
   return new Promise((resolve) => {
     const hurry = setTimeout(() => {

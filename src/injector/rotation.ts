@@ -2,6 +2,7 @@ import type { HeldLease, LeasePort } from '../kubernetes/lease.ts'
 import type { SecretPort, StoredSecret } from '../kubernetes/secrets.ts'
 import type { WebhookPort } from '../kubernetes/webhook.ts'
 import {
+  belongs,
   fits,
   makeAuthority,
   makeLeaf,
@@ -45,7 +46,8 @@ function dueStep(store: CertificateStore | undefined, now: number): Step | undef
   if (store === undefined) return 'create'
   const { authority, leaf, bundle } = store
   const [ca, served] = [validityOf(authority.cert), validityOf(leaf.cert)]
-  if (ca === undefined || served === undefined || !fits(authority) || !fits(leaf)) return 'create'
+  if (ca === undefined || served === undefined || !belongs(authority) || !fits(leaf))
+    return 'create'
   if (ca.endsAt <= now) return 'create'
   if (isOld(ca, now)) return 'add-authority'
   const trusted = splitBundle(bundle)
@@ -160,7 +162,8 @@ export async function turn(context: RotationContext): Promise<Turn> {
   let stored = await secret.read()
   let store = stored === undefined ? undefined : fromSecret(stored.data)
   let step = leads ? dueStep(store, now()) : undefined
-  while (step !== undefined) {
+  // No step is taken twice: what an engine does not take would be made over and over.
+  while (step !== undefined && !done.includes(step)) {
     const next = await takeStep(step, { store, now: now(), options })
     if (!(await secret.write(toSecret(next), stored))) break
     done.push(step)

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { createServer, type Server } from 'node:https'
+import { createServer } from 'node:https'
+import type { KeyPair } from './certificate.ts'
 import { readReview, type AdmissionRequest, type AdmissionReview } from './pod.ts'
+import { createRenewableServer, type HttpsServer } from './renewable.ts'
 import type { Malformed, Verdict } from './review.ts'
 
 /** A body of this many bytes is refused. */
@@ -20,16 +22,16 @@ export interface WebhookOptions {
   readonly review: (request: AdmissionRequest) => Promise<Verdict | Malformed>
   readonly answered: (answered: Answered) => void
   readonly failed: (error: unknown) => void
+  /** Whether the server of `node:https` takes no new certificate. */
+  readonly keepsCertificate?: boolean
 }
 
 /** Serves `POST /mutate`: HTTPS in, AdmissionReview out. It listens once the caller says so. */
-export function createWebhook(
-  tls: { readonly cert: string; readonly key: string },
-  options: WebhookOptions,
-): Server {
-  const server = createServer(
+export function createWebhook(pair: KeyPair, options: WebhookOptions): HttpsServer {
+  const create = options.keepsCertificate === true ? createRenewableServer : createServer
+  const server = create(
     {
-      ...tls,
+      ...pair,
       minVersion: 'TLSv1.2',
       // Longer than the API server keeps idle connections, so that it is the one to close them.
       keepAliveTimeout: 120_000,

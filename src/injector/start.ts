@@ -37,11 +37,6 @@ async function print(invocation: Invocation): Promise<number> {
 }
 
 async function keepServing(invocation: Invocation): Promise<number> {
-  if (runtimeOf(process).isExecutable) {
-    throw new UsageError('USAGE', 'the injector does not run as a self-contained executable', {
-      hint: 'run it from the image, under Node: there a new serving certificate needs no restart',
-    })
-  }
   const line = readCommandLine(invocation)
   const settings = await loadSettings(invocation)
   const log = createLogger({
@@ -113,6 +108,7 @@ async function serveWith(
     failed: (error) => {
       log.error({ err: error, code: 'REVIEW_FAILED' }, 'a review failed')
     },
+    keepsCertificate: runtimeOf(process).keepsCertificate,
   })
   const listen = await listening(webhook, line.listen)
   serving = true

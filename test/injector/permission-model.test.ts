@@ -25,7 +25,7 @@ function chartFlags(directory: string): string[] {
   )
 }
 
-// The injector runs under Node alone (docs/decisions/executable.md).
+// The permission model is Node's; an executable takes none of its flags.
 const test = always.skipIf(EXECUTABLE !== undefined)
 
 test('with the flags of the chart it answers reviews, reads a new certificate, and shows no core dump anything', async () => {

@@ -2,10 +2,9 @@ import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
 import { connect as connectPlain } from 'node:net'
 import { connect } from 'node:tls'
-import { expect, test as always } from 'vitest'
+import { expect, test } from 'vitest'
 import { testCa } from '../support/certificate.ts'
 import { review, startInjector } from '../support/injector-process.ts'
-import { EXECUTABLE } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { pod } from './pods.ts'
 
@@ -16,17 +15,16 @@ async function servedBy(port: number, ca: string): Promise<boolean> {
   return socket.authorized
 }
 
-// The injector runs under Node alone (docs/decisions/executable.md).
-const test = always.skipIf(EXECUTABLE !== undefined)
-
-always.runIf(EXECUTABLE !== undefined)('an executable refuses to be an injector', async () => {
-  await using directory = await temporaryDirectory()
-  const ca = await testCa()
-
-  await expect(startInjector(directory.path, await ca.issue())).rejects.toThrow(
-    'the injector does not run as a self-contained executable\nhint: run it from the image',
-  )
-})
+async function refusalOfOldTls(port: number): Promise<unknown> {
+  const version = {
+    minVersion: 'TLSv1.1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT@SECLEVEL=0',
+  } as const
+  const socket = connect({ port, host: '127.0.0.1', rejectUnauthorized: false, ...version })
+  const [error] = await once(socket, 'error')
+  return error.code
+}
 
 test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a second', async () => {
   await using directory = await temporaryDirectory()
@@ -75,7 +73,7 @@ test('P2: neither a patch nor anything of a pod gets into the log or the metrics
   expect(metrics).toContain('reviews_total{outcome="refused",reason="annotations"} 1')
 })
 
-test('P10: a supplied certificate that is replaced is served without a restart', async () => {
+test('P10: a supplied certificate that is replaced is served without a restart, P8: still by no TLS before 1.2', async () => {
   await using directory = await temporaryDirectory()
   const [one, two] = await Promise.all([testCa('one'), testCa('two')])
   const injector = await startInjector(directory.path, await one.issue())
@@ -97,5 +95,6 @@ test('P10: a supplied certificate that is replaced is served without a restart',
     await servedBy(injector.port, one.cert),
     await servedBy(injector.port, two.cert),
   ]).toEqual([false, true])
+  expect(await refusalOfOldTls(injector.port)).toBe('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
   await injector.stop()
 })

@@ -1,4 +1,7 @@
+import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { fits, makeAuthority, splitBundle, validityOf } from '../../src/injector/certificate.ts'
 import {
@@ -10,6 +13,7 @@ import {
   type RotationContext,
 } from '../../src/injector/rotation.ts'
 import { fakeCluster, type FakeCluster } from '../support/fake-cluster.ts'
+import { underEngine } from '../support/program.ts'
 
 const DAY = 24 * 3_600_000
 const START = Date.parse('2026-01-20T09:05:00Z')
@@ -153,6 +157,7 @@ test('an old CA leaves the bundle when it is over', async () => {
 test.each([
   ['is emptied', {}],
   ['loses its key', { 'tls.key': 'x' }],
+  ['loses the key of its CA', { 'authority.key': 'x' }],
   ['gets another certificate', { 'tls.crt': 'x' }],
 ])('a Secret that %s is made anew', async (_, damage) => {
   const cluster = fakeCluster()
@@ -166,6 +171,23 @@ test.each([
   expect(done).toContain('create')
   expect(notTrusted).toBeUndefined()
   expect(fits(storeOf(cluster).leaf, storeOf(cluster).authority.cert)).toBe(true)
+})
+
+test('a Secret that never holds what is written is written once a turn', async () => {
+  const cluster = fakeCluster()
+  const { secret } = cluster
+  const write: typeof secret.write = (data, over) => secret.write({ ...data, 'tls.key': 'x' }, over)
+  const { done } = await replica({ ...cluster, secret: { ...secret, write } }).turn()
+
+  expect(done).toEqual(['create', 'repair-bundle'])
+})
+
+test('the engine of the program takes what it made: after the first turn nothing is due', async () => {
+  const script = join(import.meta.dirname, 'two-turns.ts')
+  const [file, ...words] = underEngine(script)
+  const { stdout } = await promisify(execFile)(file, words, { timeout: 20_000 })
+
+  expect(stdout).toBe('create repair-bundle\n\n')
 })
 
 test('without a webhook configuration nobody is ready', async () => {

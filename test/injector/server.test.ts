@@ -6,15 +6,28 @@ import { review } from '../../src/injector/review.ts'
 import { createWebhook, type Answered } from '../../src/injector/server.ts'
 import { applyPatch } from '../support/json-patch.ts'
 import { testCa } from '../support/certificate.ts'
+import { startInjector } from '../support/injector-process.ts'
+import { EXECUTABLE } from '../support/program.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { contextWith, creating, pod, type Loose } from './pods.ts'
 
 const ca = await testCa()
 const tls = await ca.issue()
 const answers: Answered[] = []
 let port = 0
-let close: () => void
+let close: () => void | Promise<void>
 
 beforeAll(async () => {
+  if (EXECUTABLE !== undefined) {
+    const directory = await temporaryDirectory()
+    const injector = await startInjector(directory.path, tls)
+    port = injector.port
+    close = async () => {
+      await injector.stop()
+      await directory[Symbol.asyncDispose]()
+    }
+    return
+  }
   const context = await contextWith()
   const server = createWebhook(tls, {
     review: (request) => review(request, context),
@@ -32,9 +45,7 @@ beforeAll(async () => {
   }
 })
 
-afterAll(() => {
-  close()
-})
+afterAll(() => close())
 
 interface Sent {
   readonly method?: string

@@ -9,7 +9,6 @@ import { testCa } from '../support/certificate.ts'
 import { freePort } from '../support/free-port.ts'
 import { CHART, ENOUGH, findHelm, only, render } from '../support/helm.ts'
 import { review, startInjector } from '../support/injector-process.ts'
-import { EXECUTABLE } from '../support/program.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { workbench } from '../support/workbench.ts'
 
@@ -19,7 +18,7 @@ const dashboard = JSON.parse(readFileSync(`${CHART}/files/dashboard.json`, 'utf8
   panels: { title: string; targets?: { expr: string }[] }[]
 }
 
-test.skipIf(!hasPrometheus || EXECUTABLE !== undefined)(
+test.skipIf(!hasPrometheus)(
   'a real Prometheus scrapes agent and injector, evaluates the rules of the chart and answers every panel',
   async () => {
     await using bench = await workbench()

@@ -26,3 +26,9 @@ export function sourceProgram(argv: readonly string[]): [string, ...string[]] {
 
 /** The file that an image has as `conjur-agent`, such as a script's first line names. */
 export const PROGRAM_FILE: string = EXECUTABLE ?? MAIN
+
+/** The words that run a script of TypeScript, with its arguments, by the engine of the program under test. */
+export function underEngine(...script: readonly string[]): [string, ...string[]] {
+  if (EXECUTABLE === undefined) return [process.execPath, ...script]
+  return ['env', 'BUN_BE_BUN=1', EXECUTABLE, 'run', ...script]
+}
