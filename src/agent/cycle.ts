@@ -88,7 +88,11 @@ export async function cycle(
     return held
   }
   const end = (error?: AgentError): Report => {
-    const outcomes = new Map([...retrieved.outcomes, ...(retrieved.others ?? [])])
+    const { others } = retrieved
+    const outcomes =
+      others === undefined || others.size === 0
+        ? retrieved.outcomes
+        : new Map([...retrieved.outcomes, ...others])
     const told = { loggedIn, isTokenRefused, outcomes, published, error, outputErrors }
     return { memory: known, ...told }
   }
@@ -121,7 +125,8 @@ export async function cycle(
       loggedIn || (await hasShownItself(outcomes, () => stages.isConjur(token, signal)))
     const { removeDeleted } = stages
     known = learn(known, outcomes, { proven, removeDeleted })
-    known = { ...learn(known, others, { proven: true, removeDeleted }), expiries }
+    if (others.size > 0) known = learn(known, others, { proven: true, removeDeleted })
+    known = { ...known, expiries }
     const snapshot = snapshotOf(known, token, {
       variableIds: [...outcomes.keys(), ...others.keys()],
       removeDeleted,

@@ -79,7 +79,7 @@ export function narrator(
         log.info({ code: 'PUBLISHED', outputs, ...(more === 0 ? {} : { more }) }, 'published')
       }
       for (const output of report.published) {
-        tellState(log, told, { ...output, error: output.error ?? kept.get(output.name) })
+        tellState(log, told, { output, error: output.error ?? kept.get(output.name) })
         tellNotes(log, told, output)
       }
       for (const error of report.outputErrors) log.error(factsOf(error), error.message)
@@ -118,9 +118,13 @@ export function narrator(
 }
 
 /** An output, and why it is not as Conjur has it, if it is not. */
-type Told = Omit<Published, 'error'> & { readonly error: AgentError | undefined }
+interface Told {
+  readonly output: Pick<Published, 'name' | 'state'>
+  readonly error: AgentError | undefined
+}
 
-function tellState(log: Logger, told: Map<string, string>, { name, state, error }: Told): void {
+function tellState(log: Logger, told: Map<string, string>, { output, error }: Told): void {
+  const { name, state } = output
   const now = error === undefined ? state : error.code
   const before = told.get(name)
   told.set(name, now)

@@ -59,7 +59,9 @@ export function createObserver({ config, log, clock, version, waking }: Observer
   const servers: Closable[] = []
   const ages = new Map(
     config.groups.flatMap((group) =>
-      groupPaths(group).map((path) => [path, group.staleAfterMs] as const),
+      group.staleAfterMs === undefined
+        ? []
+        : groupPaths(group).map((path) => [path, group.staleAfterMs] as const),
     ),
   )
   const staleAfterMs = (output: string): number | undefined => ages.get(output)

@@ -152,27 +152,32 @@ function nextOutputs(before: readonly OutputStatus[], passed: Passed): readonly 
   const { report, next, now, staleAfterMs, kept, writtenAt } = passed
   const known = new Map(before.map((output) => [output.name, output]))
   const published = new Set<string>()
+  const checkedAt = instant(now)
+  const dueAt = (dueMs: number | undefined): string | undefined =>
+    dueMs === undefined ? undefined : instant(now + dueMs)
+  const valuesAt = dueAt(next.retry?.waitMs ?? next.valuesInMs)
+  const renewsAt = dueAt(next.renewalInMs)
   for (const output of report.published) {
     const { name, kind, values, state, error: own } = output
     const error = own ?? kept.get(name)
     published.add(name)
     const changed = state === 'written' || state === 'removed'
     const changedAt = changed
-      ? instant(now)
+      ? checkedAt
       : (known.get(name)?.changedAt ?? optionalInstant(writtenAt(output)))
     const isFresh = (state === 'written' || state === 'same') && error === undefined
     const staleMs = staleAfterMs(name)
     const staleAt =
       isFresh && staleMs !== undefined ? instant(now + staleMs) : known.get(name)?.staleAt
-    const dueMs = kind === 'token' ? next.renewalInMs : (next.retry?.waitMs ?? next.valuesInMs)
+    const nextAt = kind === 'token' ? renewsAt : valuesAt
     known.set(name, {
       name,
       kind,
       values,
       state: isFresh ? 'fresh' : state === 'missing' || state === 'removed' ? state : 'kept',
       ...(changedAt === undefined ? {} : { changedAt }),
-      checkedAt: instant(now),
-      ...(dueMs === undefined ? {} : { nextAt: instant(now + dueMs) }),
+      checkedAt,
+      ...(nextAt === undefined ? {} : { nextAt }),
       ...(staleAt === undefined ? {} : { staleAt }),
       ...(error === undefined ? {} : { error: failureOf(error) }),
     })

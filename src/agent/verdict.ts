@@ -23,9 +23,10 @@ export function keptOf({
     const isKept = new Set(published.flatMap(({ name, state }) => (state === 'kept' ? [name] : [])))
     for (const group of groups) {
       for (const { alias, variableId } of group.entries) {
-        const path = group.format === 'plain' ? plainPath(group, alias) : group.path
         const outcome = outcomes.get(variableId)
-        if (outcome === undefined || kept.has(path)) continue
+        if (outcome === undefined || outcome.kind === 'value') continue
+        const path = group.format === 'plain' ? plainPath(group, alias) : group.path
+        if (kept.has(path)) continue
         const error = errorOf(outcome, { group: group.name, variableId, who })
         if (error !== undefined && (memory.values.has(variableId) || isKept.has(path))) {
           kept.set(path, error)
@@ -54,34 +55,28 @@ export function unmetOf(
   { groups, conjur }: Asking,
   lacks: 'any value' | 'an output' = 'an output',
 ): (report: Report) => AgentError | undefined {
-  const asked = groups.flatMap(({ name, entries }) =>
-    entries.map((entry) => ({ ...entry, group: name })),
-  )
   return ({ published, outcomes }) => {
     const [broken] = published.flatMap(({ error }) => error ?? [])
     if (broken !== undefined) return broken
     return lacks === 'any value' || published.some(({ state }) => state === 'missing')
-      ? unmet(outcomes, { asked, login: conjur.login })
+      ? unmet(outcomes, { groups, login: conjur.login })
       : undefined
   }
 }
 
-interface Asked {
-  readonly group: string
-  readonly variableId: string
-  readonly required: boolean
-}
-
 function unmet(
   outcomes: ReadonlyMap<string, Outcome>,
-  { asked, login }: { asked: readonly Asked[]; login: string | undefined },
+  { groups, login }: { groups: Asking['groups']; login: string | undefined },
 ): AgentError | undefined {
   const who = login ?? 'this host'
-  const errors = asked.flatMap(({ group, variableId, required }) => {
-    const outcome = outcomes.get(variableId)
-    if (!required || outcome === undefined) return []
-    return errorOf(outcome, { group, variableId, who }) ?? []
-  })
+  const errors: AgentError[] = []
+  for (const { name: group, entries } of groups) {
+    for (const { variableId, required } of entries) {
+      const outcome = required ? outcomes.get(variableId) : undefined
+      const error = outcome && errorOf(outcome, { group, variableId, who })
+      if (error !== undefined) errors.push(error)
+    }
+  }
   const [first, ...others] = errors
   if (!(first instanceof ConjurError) || others.length === 0) return first
   return new ConjurError(first.code, first.message, {

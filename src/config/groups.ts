@@ -118,7 +118,7 @@ async function readGroup(
       ...(connection === undefined ? {} : { connection }),
       entries: list.entries.map((entry) => ({
         ...entry,
-        variableId: connected + prefix + entry.variableId.replace(/^\/+/, ''),
+        variableId: connected + prefix + withoutRoot(entry.variableId),
       })),
       ...(list.fetchAll === undefined
         ? {}
@@ -131,6 +131,11 @@ async function readGroup(
       ...(fields.has('reload') ? { reload: readReload(fields, problems) } : {}),
     },
   }
+}
+
+/** An id may be typed from the root of the policy, as a path is. */
+function withoutRoot(id: string): string {
+  return id.startsWith('/') ? id.replace(/^\/+/, '') : id
 }
 
 function readFormat(fields: Fields, problems: Problem[]): Format {
@@ -276,9 +281,10 @@ function takenPaths(): {
         .filter((path) => path.length <= LONGEST_PATH)
         .map((path) => ({ path, above: above(path) }))
       const clashes = paths.flatMap(({ path, above }) => {
-        const owners = [path, ...above].flatMap((place) => [...(files.get(place) ?? [])])
-        const all = new Set([...owners, ...(directories.get(path) ?? [])])
-        return [...all].toSorted().map((owner) => ({ path, group: owner }))
+        const owners = new Set<string>(directories.get(path))
+        for (const place of [path, ...above])
+          files.get(place)?.forEach((owner) => owners.add(owner))
+        return [...owners].toSorted().map((owner) => ({ path, group: owner }))
       })
       for (const { path, above } of paths) {
         addTo(files, path, group.name)

@@ -1,4 +1,4 @@
-import { join, normalize } from 'node:path'
+import { relative } from 'node:path'
 import { filesOf, readGroups, type SecretGroup, type Templates } from './groups.ts'
 import { configError, missing, problemOf, type Note, type Problem } from './problems.ts'
 import { reader, type Take } from './reader.ts'
@@ -289,9 +289,8 @@ function coveredToken(
   { found, groups, secretsDirectory }: TokenContext,
 ): readonly Problem[] {
   const [raw] = found.settings.get('authnTokenFile') ?? []
-  const taken = groups.find((group) =>
-    filesOf(group).some((file) => join(secretsDirectory, file) === normalize(path)),
-  )
+  const inside = relative(secretsDirectory, path)
+  const taken = groups.find((group) => filesOf(group).includes(inside))
   return raw === undefined || taken === undefined
     ? []
     : [problemOf(raw, `is the file of group ${taken.name}; give one of them another path`)]

@@ -84,10 +84,11 @@ function readPlainList(text: string): readonly Item[] | undefined {
   const items: Item[] = []
   let indent: string | undefined
   for (const line of text.split('\n')) {
-    const [match, margin, first = '', second] = PLAIN_LINE.exec(line) ?? []
-    if (match === undefined && line.trim() === '') continue
+    const match = PLAIN_LINE.exec(line)
+    if (match === null && line.trim() === '') continue
+    const [, margin, first = '', second] = match ?? []
     indent ??= margin
-    if (match === undefined || margin !== indent) return undefined
+    if (margin === undefined || margin !== indent) return undefined
     items.push(
       second === undefined
         ? readPath(first, { path: first })

@@ -98,7 +98,9 @@ const writers: Readonly<Record<ListFormat, Writer>> = {
 
 /** Go's quoting, with the four escapes that JSON does not know written as JSON knows them. */
 function jsonQuote(value: string): string {
-  return goQuote(value).replaceAll(
+  const quoted = goQuote(value)
+  if (!quoted.includes('\\')) return quoted
+  return quoted.replaceAll(
     /\\(?:x([0-9a-f]{2})|U([0-9a-f]{8})|[^])/g,
     (escape: string, byte?: string, rune?: string) => {
       if (escape === '\\a') return '\\u0007'

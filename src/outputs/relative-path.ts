@@ -31,6 +31,9 @@ export function pathClashes(paths: readonly string[]): (readonly [string, string
 
 /** The directories above a relative path, outermost first: `a/b/c` has `a` and `a/b`. */
 export function parents(path: string): string[] {
-  const parts = path.split('/')
-  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'))
+  const above: string[] = []
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) {
+    above.push(path.slice(0, at))
+  }
+  return above
 }

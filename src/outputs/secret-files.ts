@@ -71,21 +71,18 @@ function report(
   outcomes: ReadonlyMap<string, FileOutcome>,
 ): Published[] {
   const rest = new Map(outcomes)
-  const published = groups.flatMap((group, index) =>
-    groupPaths(group).map((path): Published => {
-      const outcome = rest.get(path)
-      rest.delete(path)
-      const { error, notes } = decisions[index] ?? {}
-      return {
-        name: path,
-        kind: group.format,
-        values: decisions[index]?.values.get(path) ?? 0,
-        ...(outcome ?? { state: 'missing' }),
-        ...(error === undefined ? {} : { error }),
-        ...(notes === undefined || notes.length === 0 ? {} : { notes }),
-      }
-    }),
-  )
+  const published = groups.flatMap((group, index) => {
+    const { error, notes = [], values } = decisions[index] ?? {}
+    const said = {
+      ...(error === undefined ? {} : { error }),
+      ...(notes.length === 0 ? {} : { notes }),
+    }
+    return groupPaths(group).map((name): Published => {
+      const outcome = rest.get(name) ?? { state: 'missing' }
+      rest.delete(name)
+      return { name, kind: group.format, values: values?.get(name) ?? 0, ...outcome, ...said }
+    })
+  })
   for (const [name, outcome] of rest) published.push({ name, kind: 'file', values: 0, ...outcome })
   return published
 }

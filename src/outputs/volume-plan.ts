@@ -67,5 +67,6 @@ export function leftovers(found: Found): string[] {
 }
 
 function topName(path: string): string {
-  return path.split('/', 1)[0] ?? path
+  const slash = path.indexOf('/')
+  return slash === -1 ? path : path.slice(0, slash)
 }

@@ -106,10 +106,10 @@ function build(
   next: string,
   { found, files, unchanged, kept }: Compared & { readonly files: ReadonlyMap<string, SetFile> },
 ): void {
-  const paths = [...files.keys(), ...kept.keys()]
+  const deep = [...files.keys(), ...kept.keys()].filter((path) => path.includes('/'))
   makeParents(
     held,
-    paths.map((path) => `${next}/${path}`),
+    deep.map((path) => `${next}/${path}`),
   )
   for (const [path, file] of files) {
     const to = `${next}/${path}`
