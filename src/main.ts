@@ -14,9 +14,14 @@ async function main(): Promise<number> {
   const invocation = parseArguments(process.argv.slice(2), process.env)
   // `exec` sees to it itself: its child inherits what is set here.
   if (invocation.command !== 'exec') hideFromDumps()
+  // Whoever reads what is said may leave.
+  if (!WITHOUT_STREAM.includes(invocation.command)) process.stderr.on('error', () => undefined)
   const wing = await open(invocation)
   return wing(invocation)
 }
+
+/** The agent's log goes without the stream, which takes time to make. */
+const WITHOUT_STREAM: readonly CommandName[] = ['run', 'init', 'sidecar', 'exec']
 
 type Wing = (invocation: Invocation) => Promise<number>
 
@@ -68,8 +73,6 @@ function endedBySignals(
 
 // Whatever goes wrong outside the wing's own promise: Node would print it with all it carries (P2).
 process.on('uncaughtException', fail)
-// Who reads the log may leave; the secrets are kept fresh all the same (P3).
-process.stderr.on('error', () => undefined)
 
 // What holds secrets in its memory shows that memory to nobody (P2). Node would open its inspector at
 // SIGUSR1 if nobody listened, and put the environment into a report of a fatal error.

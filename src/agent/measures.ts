@@ -22,6 +22,14 @@ interface PassFacts {
   readonly expiresAt: number | undefined
 }
 
+/** Of a process that ends before anybody could ask for its metrics. */
+export const UNMEASURED: Measures = {
+  passed: () => undefined,
+  requested: () => undefined,
+  reloaded: () => undefined,
+  text: () => '',
+}
+
 const RESULTS = ['ok', 'error'] as const
 
 export function createMeasures(info: { version: string; mode: string }): Measures {

@@ -18,7 +18,7 @@ import type { Report } from './cycle.ts'
 import type { HandOver } from './hand-over.ts'
 import { liveness, readiness } from './health.ts'
 import type { NextPass } from './loop.ts'
-import { createMeasures } from './measures.ts'
+import { createMeasures, UNMEASURED } from './measures.ts'
 import { narrator } from './narrate.ts'
 import { tellPlaces } from './places.ts'
 import { firstStatus, nextStatus, standbyStatus } from './status.ts'
@@ -53,7 +53,8 @@ export interface ObserverOptions {
 
 export function createObserver({ config, log, clock, version, waking }: ObserverOptions): Observer {
   const tell = narrator(log, { hasSlept: waking !== undefined })
-  const measures = createMeasures({ version, mode: config.mode })
+  const isLasting = config.mode === 'sidecar' || config.mode === 'standalone'
+  const measures = isLasting ? createMeasures({ version, mode: config.mode }) : UNMEASURED
   let status = firstStatus(config.mode, waking?.startedAt ?? clock.now())
   const incumbent = statusFiles(config.statusDirectory)
   const servers: Closable[] = []

@@ -1,10 +1,12 @@
 import { existsSync } from 'node:fs'
+import { isatty } from 'node:tty'
 import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
 import { AgentError, ConfigError } from '../core/errors.ts'
 import type { Invocation } from '../core/invocation.ts'
 import { runtimeOf } from '../core/runtime.ts'
+import { standardError } from '../core/standard-error.ts'
 import { checkGroup } from '../outputs/check-groups.ts'
 import { createLogger } from '../telemetry/log.ts'
 import { systemClock } from './clock.ts'
@@ -88,9 +90,9 @@ async function superviseChild(invocation: Invocation): Promise<number> {
   return Promise.race([executed, lastMoment.promise])
 }
 
-function loggerOf({ logLevel }: AgentConfig): Logger {
-  const { stderr } = process
-  return createLogger({ level: logLevel, destination: stderr, pretty: stderr.isTTY })
+function loggerOf({ logLevel: level }: Pick<AgentConfig, 'logLevel'>): Logger {
+  const destination = standardError(() => process.stderr.on('error', () => undefined))
+  return createLogger({ level, destination, pretty: isatty(2) })
 }
 
 /** A sub-command beats every setting; `run` leaves the mode to them. */
@@ -181,8 +183,7 @@ async function sleep(
 async function sleepOver(error: ConfigError, waking: Waking): Promise<number> {
   const { sleepOver: plan, tellSleeper } = await import('./hibernate.ts')
   const asleep = plan(waking, Math.random)
-  const { stderr } = process
-  const log = createLogger({ level: 'info', destination: stderr, pretty: stderr.isTTY })
+  const log = loggerOf({ logLevel: 'info' })
   const told = { code: error.code, problems: error.lines, hint: error.hint }
   log.error(told, `${error.message}; the last set stays; again in ${asleep.seconds} s`)
   return tellSleeper(asleep)
