@@ -99,7 +99,10 @@ async function timed(
   environment: Readonly<Record<string, string>>,
 ): Promise<number> {
   const from = performance.now()
-  const child = spawn(file, argv, { env: { ...environment }, stdio: 'ignore' })
+  // As in a container: standard error is a pipe, and somebody reads it.
+  const stdio = ['ignore', 'ignore', 'pipe'] as const
+  const child = spawn(file, argv, { env: { ...environment }, stdio: [...stdio] })
+  child.stderr?.resume()
   const [code] = await once(child, 'exit')
   const took = performance.now() - from
   if (code !== 0) throw new Error(`${file} ${argv.join(' ')} ends with ${String(code)}`)

@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { isatty } from 'node:tty'
+import { existsSync, fstatSync } from 'node:fs'
 import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
@@ -92,7 +91,9 @@ async function superviseChild(invocation: Invocation): Promise<number> {
 
 function loggerOf({ logLevel: level }: Pick<AgentConfig, 'logLevel'>): Logger {
   const destination = standardError(() => process.stderr.on('error', () => undefined))
-  return createLogger({ level, destination, pretty: isatty(2) })
+  // A pipe, which it is in a container, need not be asked: what knows a terminal takes time to load.
+  const pretty = fstatSync(2).isCharacterDevice() && process.stderr.isTTY
+  return createLogger({ level, destination, pretty })
 }
 
 /** A sub-command beats every setting; `run` leaves the mode to them. */
