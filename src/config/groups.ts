@@ -116,10 +116,10 @@ async function readGroup(
     group: {
       name,
       ...(connection === undefined ? {} : { connection }),
-      entries: list.entries.map((entry) => ({
-        ...entry,
-        variableId: connected + prefix + withoutRoot(entry.variableId),
-      })),
+      entries: list.entries.map((entry) => {
+        const variableId = connected + prefix + withoutRoot(entry.variableId)
+        return variableId === entry.variableId ? entry : { ...entry, variableId }
+      }),
       ...(list.fetchAll === undefined
         ? {}
         : { fetchAll: { contentType: list.fetchAll, policyPath } }),

@@ -51,14 +51,13 @@ function gather(items: readonly Item[]): SecretList {
   const warnings: string[] = []
   let fetchAll: SecretList['fetchAll']
   for (const [index, item] of items.entries()) {
-    const place = `entry ${index + 1}`
     if (typeof item === 'string') {
-      problems.push(`${place} ${item}`)
+      problems.push(`entry ${index + 1} ${item}`)
       continue
     }
     if (item.entry.alias === '*') fetchAll = item.entry.contentType
     else entries.push(item.entry)
-    if (item.warning !== undefined) warnings.push(`${place} ${item.warning}`)
+    if (item.warning !== undefined) warnings.push(`entry ${index + 1} ${item.warning}`)
   }
   if (fetchAll !== undefined && entries.length > 0) {
     problems.push('holds "*" beside other entries; "*" already means all of them')
@@ -158,9 +157,13 @@ function readPath(
   if (path === '' || name === '') return 'has an empty path or alias'
   if (last === '') return `has the path ${path}, which ends in /`
   if (last.length > 126) return `has a path whose last part is longer than 126 characters`
-  const contentType = beside?.get('content-type')?.toLowerCase() ?? 'text'
-  const fallback = beside?.get('default')
-  const required = beside?.get('required')?.toLowerCase()
+  const alias = beside === undefined ? (path === '*' ? '*' : last) : name
+  if (beside === undefined || beside.size === 0) {
+    return { entry: { alias, variableId: path, contentType: 'text', required: true } }
+  }
+  const contentType = beside.get('content-type')?.toLowerCase() ?? 'text'
+  const fallback = beside.get('default')
+  const required = beside.get('required')?.toLowerCase()
   if (required !== undefined && required !== 'true' && required !== 'false') {
     return `has required: ${required}; it is true or false`
   }
@@ -168,7 +171,7 @@ function readPath(
     return 'is required and has a default; leave one of them out'
   }
   const entry: Entry = {
-    alias: beside === undefined ? (path === '*' ? '*' : last) : name,
+    alias,
     variableId: path,
     contentType: contentType === 'base64' ? 'base64' : 'text',
     required: required !== 'false' && fallback === undefined,
