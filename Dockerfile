@@ -1,7 +1,9 @@
 # Builds the agent and lays it, with one Node binary, on a base that has neither shell nor package manager.
 # `--target hibernate` adds one static shell, for agents that sleep between passes (docs/hibernate.md).
+# `--target executable` holds one file and the C library instead, no Node (docs/executable.md).
 ARG NODE_IMAGE=docker.io/library/node:26-slim
 ARG BASE_IMAGE=gcr.io/distroless/nodejs26-debian12:nonroot
+ARG LIBC_IMAGE=gcr.io/distroless/base-nossl-debian12:nonroot
 ARG SHELL_IMAGE=docker.io/library/busybox:1.37-musl
 
 FROM ${NODE_IMAGE} AS build
@@ -38,6 +40,29 @@ ENV PATH=/usr/local/bin:/nodejs/bin:/usr/bin:/bin
 # Threads of the C library share one heap: each of its own would keep a megabyte. A buffer of a read stands outside
 # that heap: inside, what is allocated after it would keep its room from being given back.
 ENV NODE_ENV=production MALLOC_ARENA_MAX=1 MALLOC_MMAP_THRESHOLD_=65536
+USER 65532:65532
+ENTRYPOINT ["conjur-agent"]
+
+# Compiled where the build runs, for the architecture that is asked for: npm fetches the engines of both by their lock file.
+FROM --platform=${BUILDPLATFORM} ${NODE_IMAGE} AS compiled
+ARG NODE_EXTRA_CA_CERTS
+WORKDIR /build
+COPY package.json package-lock.json .npmrc ./
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
+COPY tsconfig.json ./
+COPY .config ./.config
+COPY src ./src
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm run build:executable
+ARG TARGETARCH
+RUN arch=$(echo "$TARGETARCH" | sed 's/amd64/x64/') && mkdir bin \
+  && { mv "dist/conjur-agent-linux-$arch" bin/conjur-agent 2>/dev/null || { test "$arch" = "$(node -p process.arch)" && mv dist/conjur-agent bin/; }; } \
+  && for name in secrets-provided secrets-unchanged; do echo "#!/usr/local/bin/conjur-agent $name" >bin/conjur-$name.sh && chmod 0755 bin/conjur-$name.sh; done
+
+FROM ${LIBC_IMAGE} AS executable
+COPY --from=compiled --chown=0:0 /build/bin/ /usr/local/bin/
+COPY --from=compiled --chown=0:0 /build/dist/sbom.cdx.json /build/dist/licences.txt /usr/share/doc/conjur-agent/
+# Without the engine's compilers, which a program that works for milliseconds does not need, it rests in half the memory.
+ENV PATH=/usr/local/bin:/usr/bin:/bin BUN_JSC_useJIT=0
 USER 65532:65532
 ENTRYPOINT ["conjur-agent"]
 

@@ -237,6 +237,15 @@ describe.skipIf(helm === undefined)('rendered by helm', () => {
     ])
   })
 
+  test('injected agents may have an image of their own, which the injector has not', async () => {
+    const image = 'registry.example.com/conjur-agent:1-executable'
+    const set = [...ENOUGH, `agent.image=${image}`]
+    const [container] = only(await rendered({ set }), 'Deployment').spec.template.spec.containers
+
+    expect(container.args).toContain(`--image=${image}`)
+    expect(container.image).toBe('ghcr.io/example/conjur-agent:0.1.0')
+  })
+
   test('an image by digest wins over its tag, for injector and agent alike', async () => {
     const digest = `sha256:${'a'.repeat(64)}`
     const set = [...ENOUGH, `image.digest=${digest}`, 'image.tag=v1', 'image.registry=']

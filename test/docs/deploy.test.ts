@@ -103,7 +103,8 @@ test('what the images are made of is where the recipes take it from', () => {
 
   expect(dockerfile).toContain("'1s|.*|#!/nodejs/bin/node --disable-sigusr1|' dist/main.js")
   expect(dockerfile).toContain('/build/dist /app/dist')
-  expect(dockerfile).toContain('USER 65532')
+  expect(dockerfile.match(/^USER 65532:65532\nENTRYPOINT \["conjur-agent"\]$/gm)).toHaveLength(2)
+  expect(dockerfile).toContain('COPY --from=compiled --chown=0:0 /build/bin/ /usr/local/bin/')
   for (const file of ['exec/Dockerfile', 'functions/Dockerfile']) {
     expect(deployText(file)).toContain('COPY --from=agent /nodejs/bin/node /nodejs/bin/node')
     expect(deployText(file)).toContain('COPY --from=agent /app/dist /opt/conjur-agent')

@@ -25,16 +25,17 @@ const run = mkdtempSync(join(tmpdir(), 'conjur-agent-cluster-'))
 const HOST = '10.98.0.1'
 const PORT = 18_900
 const ADMIN_KEY = '3ahcddy39rcxzh3ggac4cwk3j2r8pqwdg33059y835ys2rh2kzs2a'
-const archives = ['pause.tar', 'agent.tar', 'hibernate.tar', 'busybox.tar'].map((name) =>
-  join(run, name),
+const archives = ['pause.tar', 'agent.tar', 'hibernate.tar', 'executable.tar', 'busybox.tar'].map(
+  (name) => join(run, name),
 )
 const WITH_SHELL = 'localhost/conjur-agent:test-hibernate'
+const WITHOUT_NODE = 'localhost/conjur-agent:test-executable'
 let cluster: Kubernetes
 let conjur: Program
 let ca = ''
 
 beforeAll(async () => {
-  const [pause = '', agent = '', hibernate = '', busybox = ''] = archives
+  const [pause = '', agent = '', hibernate = '', executable = '', busybox = ''] = archives
   await testbed('image.sh', ['base'], run)
   await testbed('image.sh', ['pause', pause], run)
   const certificates = 'NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt'
@@ -49,7 +50,9 @@ beforeAll(async () => {
   ]
   const slept = ['.', WITH_SHELL, hibernate, '--build-arg', certificates, ...shell]
   await testbed('image.sh', ['build', ...slept], run)
-  await testbed('cluster.sh', ['up', pause, agent, hibernate], run)
+  const compiled = ['.', WITHOUT_NODE, executable, '--build-arg', certificates]
+  await testbed('image.sh', ['build', ...compiled, '--target', 'executable'], run)
+  await testbed('cluster.sh', ['up', pause, agent, hibernate, executable], run)
   cluster = kubernetes(join(run, 'admin.kubeconfig'))
   conjur = await startConjur()
   await cluster.helm([
@@ -407,28 +410,36 @@ describe('an application that opts in', () => {
   }, 320_000)
 })
 
-test('the manifests of deploy/kubernetes bring their secrets without the injector', async () => {
-  const text = (await cluster.kubectl('kustomize deploy/kubernetes'))
-    .replaceAll('https://conjur.example.com', `https://${HOST}:${PORT}`)
-    .replaceAll(/image: ghcr.io\S+/g, 'image: localhost/conjur-agent:test')
-    .replaceAll('apps/web/db-password', 'password: apps/password')
-    .replaceAll('apps/web/db-user', 'user: apps/user')
-  const objects = parseAllDocuments(text).map((document) => document.toJS())
-  for (const { kind, data, spec } of objects) {
-    if (kind === 'ConfigMap') data.CONJUR_SSL_CERTIFICATE = ca
-    else Object.assign(spec.template.spec.containers[0], application(kind === 'Job' ? PRINT : STAY))
-  }
-  await cluster.kubectl('create namespace plain')
-  await cluster.kubectl(
-    'apply -n plain -f -',
-    objects.map((one) => JSON.stringify(one)).join('\n---\n'),
-  )
+test.each([
+  ['the image', 'plain', 'localhost/conjur-agent:test'],
+  ['the executable', 'compiled', WITHOUT_NODE],
+])(
+  'the manifests of deploy/kubernetes bring their secrets without the injector, by %s',
+  async (_by, namespace, image) => {
+    const text = (await cluster.kubectl('kustomize deploy/kubernetes'))
+      .replaceAll('https://conjur.example.com', `https://${HOST}:${PORT}`)
+      .replaceAll(/image: ghcr.io\S+/g, `image: ${image}`)
+      .replaceAll('apps/web/db-password', 'password: apps/password')
+      .replaceAll('apps/web/db-user', 'user: apps/user')
+    const objects = parseAllDocuments(text).map((document) => document.toJS())
+    for (const { kind, data, spec } of objects) {
+      if (kind === 'ConfigMap') data.CONJUR_SSL_CERTIFICATE = ca
+      else
+        Object.assign(spec.template.spec.containers[0], application(kind === 'Job' ? PRINT : STAY))
+    }
+    await cluster.kubectl(`create namespace ${namespace}`)
+    await cluster.kubectl(
+      `apply -n ${namespace} -f -`,
+      objects.map((one) => JSON.stringify(one)).join('\n---\n'),
+    )
 
-  await cluster.kubectl('wait job/report -n plain --for=condition=complete --timeout=90s')
-  await cluster.kubectl('rollout status deployment/web -n plain --timeout=90s')
-  expect(await cluster.kubectl('logs job/report -n plain -c web')).toContain(FIRST)
-  expect(await cluster.kubectl('logs deployment/web -n plain -c web')).toContain(FIRST)
-}, 200_000)
+    await cluster.kubectl(`wait job/report -n ${namespace} --for=condition=complete --timeout=90s`)
+    await cluster.kubectl(`rollout status deployment/web -n ${namespace} --timeout=90s`)
+    expect(await cluster.kubectl(`logs job/report -n ${namespace} -c web`)).toContain(FIRST)
+    expect(await cluster.kubectl(`logs deployment/web -n ${namespace} -c web`)).toContain(FIRST)
+  },
+  200_000,
+)
 
 test('Kubernetes Secrets are filled, and keys of others stay', async () => {
   await cluster.kubectl('create namespace filled')

@@ -8,24 +8,27 @@ import * as v from 'valibot'
 
 const root = join(import.meta.dirname, '../..')
 
-const lock = v.parse(
-  v.object({
-    packages: v.record(
-      v.string(),
-      v.object({
-        version: v.optional(v.string()),
-        resolved: v.optional(v.string()),
-        integrity: v.optional(v.string()),
-        license: v.optional(v.string()),
-        dev: v.optional(v.boolean()),
-        hasInstallScript: v.optional(v.boolean()),
-        link: v.optional(v.boolean()),
-      }),
-    ),
-  }),
-  JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')),
-)
-const packages = Object.entries(lock.packages).filter(([path]) => path !== '')
+const Lock = v.object({
+  packages: v.record(
+    v.string(),
+    v.object({
+      version: v.optional(v.string()),
+      resolved: v.optional(v.string()),
+      integrity: v.optional(v.string()),
+      license: v.optional(v.string()),
+      dev: v.optional(v.boolean()),
+      hasInstallScript: v.optional(v.boolean()),
+      link: v.optional(v.boolean()),
+    }),
+  ),
+})
+
+function lockedBy(file: string) {
+  const { packages } = v.parse(Lock, JSON.parse(readFileSync(join(root, file), 'utf8')))
+  return Object.entries(packages).filter(([path]) => path !== '')
+}
+
+const packages = lockedBy('package-lock.json')
 
 /** Licences under which what we ship may be shipped with ours. */
 const ALLOWED: readonly string[] = [
@@ -42,13 +45,16 @@ const ALLOWED: readonly string[] = [
   'Unlicense',
 ]
 
-test('every package has one version, its hash, and no address', () => {
-  for (const [path, { version, integrity, resolved }] of packages) {
-    expect(version, path).toMatch(/^\d+\.\d+\.\d+/)
-    expect(integrity, path).toMatch(/^sha512-/)
-    expect(resolved, path).toBeUndefined()
-  }
-})
+test.each(['package-lock.json', '.config/executable/package-lock.json'])(
+  'every package of %s has one version, its hash, and no address',
+  (file) => {
+    for (const [path, { version, integrity, resolved }] of lockedBy(file)) {
+      expect(version, path).toMatch(/^\d+\.\d+\.\d+/)
+      expect(integrity, path).toMatch(/^sha512-/)
+      expect(resolved, path).toBeUndefined()
+    }
+  },
+)
 
 test('nothing of what is installed runs a script, and none is let run', () => {
   const scripts = packages.filter(([, { hasInstallScript }]) => hasInstallScript === true)
