@@ -169,15 +169,24 @@ function connect(
   readonly list: (token: AccessToken, signal: AbortSignal) => Promise<readonly ListedVariable[]>
   readonly toPlatform: Send
 } {
-  const opened = (options: SendOptions): Send => {
+  const opened = (options: SendOptions): Sender => {
     const sender = createSender(options)
     senders.push(sender)
-    return sender.send
+    return sender
   }
   const remote = { connectTimeoutMs: REMOTE_CONNECT_MS, proxy: conjur.proxy }
-  const toConjur = opened({ ca: () => readCa(conjur.ca), ...remote })
-  const toPlatform = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
-  const toInternet = opened(remote)
+  const { send: toConjur, connectAhead } = opened({ ca: () => readCa(conjur.ca), ...remote })
+  const { send: toPlatform } = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
+  const { send: toInternet } = opened(remote)
+  let isAhead = false
+  // While the platform answers for the first time, the connection is opened on which its answer goes on to Conjur.
+  const vouching =
+    (send: Send): Send =>
+    (request) => {
+      if (!isAhead) connectAhead(conjur.authnBaseUrl)
+      isAhead = true
+      return send(request)
+    }
   const place: Place = { applianceUrl: conjur.applianceUrl, account: conjur.account }
   const readers = followersOf([conjur.applianceUrl, ...conjur.followers], surroundings)
   const isOneList =
@@ -206,12 +215,12 @@ function connect(
       random: surroundings.random,
       budgetMs: identity.budgetMs,
       onRetry: surroundings.identityRetry,
-      toPlatform: surroundings.measured('platform', toPlatform),
-      toInternet: surroundings.measured('platform', toInternet),
+      toPlatform: surroundings.measured('platform', vouching(toPlatform)),
+      toInternet: surroundings.measured('platform', vouching(toInternet)),
       toConjur: toLogin,
       toTokenProxy: ({ ca, serverName }) => {
         const options = { ca: () => readTokenProxyCa(ca), serverName, ...remote }
-        return surroundings.measured('platform', opened(options))
+        return surroundings.measured('platform', vouching(opened(options).send))
       },
       createToken: createTokenWith(),
       environment: surroundings.environment,

@@ -6,13 +6,18 @@ import {
   type IncomingMessage,
   type RequestOptions,
 } from 'node:http'
-import { Agent as TlsAgent, request as requestOverTls } from 'node:https'
-import type { Socket } from 'node:net'
+import {
+  Agent as TlsAgent,
+  request as requestOverTls,
+  type RequestOptions as TlsOptions,
+} from 'node:https'
+import { isIP, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
 import { runtimeOf } from '../core/runtime.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
+import { openEarly, type Early } from './early.ts'
 import type { Proxied } from './proxied.ts'
 import { proxyFor, type ProxyRules } from './proxy.ts'
 
@@ -33,6 +38,11 @@ export interface SendOptions {
 /** A {@link Send} with the connections it keeps; `close` ends them. */
 export interface Sender {
   readonly send: Send
+  /**
+   * Opens the connection that the next request to a server is going to need, where the way there is direct and none
+   * is open. What goes wrong with it is left for that request to find.
+   */
+  readonly connectAhead: (server: URL) => void
   readonly close: () => Promise<void>
 }
 
@@ -49,13 +59,16 @@ export function createSender(options: SendOptions): Sender {
   const { hasNativeSend } = runtimeOf(process)
   let native: Promise<Send> | undefined
 
-  function originOf({ url, clientCertificate }: HttpRequest): Origin {
+  function originOf({
+    url,
+    clientCertificate,
+  }: Pick<HttpRequest, 'url' | 'clientCertificate'>): Origin {
     // A connection belongs to whoever opened it: who shows a certificate gets one of its own.
     const key =
       clientCertificate === undefined ? url.origin : `${url.origin} ${digest(clientCertificate)}`
     const known = origins.get(key)
     if (known !== undefined) return known
-    const origin = url.protocol === 'https:' ? secured(options, clientCertificate) : plain()
+    const origin = url.protocol === 'https:' ? secured(options, url, clientCertificate) : plain()
     origins.set(key, origin)
     return origin
   }
@@ -88,8 +101,12 @@ export function createSender(options: SendOptions): Sender {
         return exchange(await origin.open(), request, limits)
       }
     },
+    connectAhead(url) {
+      const isDirect = options.proxy === undefined || proxyFor(url, options.proxy) === undefined
+      if (isDirect && !hasNativeSend) originOf({ url }).ahead()
+    },
     async close() {
-      for (const { agent } of origins.values()) agent.destroy()
+      for (const origin of origins.values()) origin.close()
       origins.clear()
       await Promise.all([...ways.values()].map(async (way) => (await way).close()))
       ways.clear()
@@ -99,8 +116,9 @@ export function createSender(options: SendOptions): Sender {
 
 /** One origin's connection and how it is opened. */
 interface Origin {
-  readonly agent: PlainAgent
   readonly open: () => Promise<Open>
+  readonly ahead: () => void
+  readonly close: () => void
 }
 
 type Open = (options: RequestOptions) => ClientRequest
@@ -109,29 +127,62 @@ const KEPT = { keepAlive: true, maxSockets: 1, timeout: KEEP_ALIVE_MS }
 
 function plain(): Origin {
   const agent = new PlainAgent(KEPT)
-  return { agent, open: async () => (options) => requestPlain({ ...options, agent }) }
+  return {
+    open: async () => (options) => requestPlain({ ...options, agent }),
+    ahead: () => undefined,
+    close: () => agent.destroy(),
+  }
 }
 
-function secured({ ca, serverName }: SendOptions, certificate: Secret | undefined): Origin {
+function secured(
+  { ca, serverName, connectTimeoutMs }: SendOptions,
+  url: URL,
+  certificate: Secret | undefined,
+): Origin {
   const agent = new TlsAgent(KEPT)
   const shown = certificate?.text()
   let pem: string | undefined
+  let early: Early | undefined
+  const trust = (): TlsOptions => ({
+    // A CA that is given is trusted as it is, an intermediate one too, as the incumbents do.
+    ...(pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }),
+    ...(serverName === undefined ? {} : { servername: serverName }),
+    ...(shown === undefined ? {} : { cert: shown, key: shown }),
+    // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 change the defaults (P8).
+    rejectUnauthorized: true,
+    minVersion: 'TLSv1.2',
+  })
+  async function openAhead(): Promise<void> {
+    pem = await ca?.()
+    const host = hostOf(url)
+    const options = { host, port: url.port, servername: isIP(host) === 0 ? host : '', ...trust() }
+    early ??= openEarly(agent, options, connectTimeoutMs)
+  }
   return {
-    agent,
     async open() {
-      if (Object.keys(agent.freeSockets).length === 0) pem = await ca?.()
-      return (options) =>
-        requestOverTls({
-          ...options,
-          agent,
-          // A CA that is given is trusted as it is, an intermediate one too, as the incumbents do.
-          ...(pem === undefined ? {} : { ca: pem, allowPartialTrustChain: true }),
-          ...(serverName === undefined ? {} : { servername: serverName }),
-          ...(shown === undefined ? {} : { cert: shown, key: shown }),
-          // Said outright, since NODE_TLS_REJECT_UNAUTHORIZED and --tls-min-v1.0 change the defaults (P8).
-          rejectUnauthorized: true,
-          minVersion: 'TLSv1.2',
-        })
+      if (Object.keys(agent.freeSockets).length === 0) {
+        const before = pem
+        pem = await ca?.()
+        // What was opened under another CA is not used (P10).
+        if (pem !== before) early?.close()
+      }
+      return (options) => {
+        const request = requestOverTls({ ...options, agent, ...trust() })
+        // The server may have let go of it meanwhile, as of any that was kept.
+        if (early?.taken() === true) request.reusedSocket = true
+        early?.close()
+        early = undefined
+        return request
+      }
+    },
+    ahead() {
+      const isOpen = Object.keys(agent.sockets).length + Object.keys(agent.freeSockets).length > 0
+      // Whatever keeps it from opening is found again by the request.
+      if (!isOpen && early === undefined) openAhead().catch(() => undefined)
+    },
+    close() {
+      early?.close()
+      agent.destroy()
     },
   }
 }
@@ -153,7 +204,7 @@ function exchange(
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(reasonOf(signal))
     const sent = open({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
+      host: hostOf(url),
       port: url.port,
       path: url.pathname + url.search,
       method: request.method,
@@ -217,6 +268,11 @@ function isReset(error: unknown): boolean {
     'code' in error &&
     (error.code === 'ECONNRESET' || error.code === 'EPIPE')
   )
+}
+
+/** Without the brackets of an IPv6 address. */
+function hostOf({ hostname }: URL): string {
+  return hostname.replace(/^\[|\]$/g, '')
 }
 
 function reasonOf(signal: AbortSignal): Error {
