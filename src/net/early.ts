@@ -1,5 +1,4 @@
 import type { Agent, RequestOptions } from 'node:https'
-import { SendFailure } from '../core/http.ts'
 
 /** A connection that was opened before there was a request for it. */
 export interface Early {
@@ -12,14 +11,9 @@ export interface Early {
  * Opens the connection that the agent's next request is going to need. What goes wrong on it is not told: it is let
  * go of, and the request finds the same on one of its own.
  */
-export function openEarly(agent: Agent, options: RequestOptions, limitMs: number): Early {
+export function openEarly(agent: Agent, options: RequestOptions): Early {
   const create = agent.createConnection.bind(agent)
   const socket = create({ ...options, ...agent.options })
-  const tooLate = (): void => {
-    socket?.destroy(new SendFailure('timeout', options.host ?? ''))
-  }
-  const limit = setTimeout(tooLate, limitMs)
-  for (const event of ['secureConnect', 'close']) socket?.once(event, () => clearTimeout(limit))
   socket?.on('error', () => undefined)
   let isTaken = false
   agent.createConnection = (...asked) => {

@@ -135,7 +135,7 @@ function plain(): Origin {
 }
 
 function secured(
-  { ca, serverName, connectTimeoutMs }: SendOptions,
+  { ca, serverName }: SendOptions,
   url: URL,
   certificate: Secret | undefined,
 ): Origin {
@@ -156,7 +156,7 @@ function secured(
     pem = await ca?.()
     const host = hostOf(url)
     const options = { host, port: url.port, servername: isIP(host) === 0 ? host : '', ...trust() }
-    early ??= openEarly(agent, options, connectTimeoutMs)
+    early ??= openEarly(agent, options)
   }
   return {
     async open() {
