@@ -1,10 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { testCa } from '../test/support/certificate.ts'
+import { EXECUTABLE, MAIN } from './program.ts'
 import { onOneCore, type Row } from './runner.ts'
 import { memory } from './rest.ts'
 
@@ -16,6 +17,13 @@ const GROWTH_MIB = 8
 
 /** How fast the injector answers reviews of 20 KiB pods over kept TLS connections, on one core. */
 export async function injector(): Promise<readonly Row[]> {
+  const underNode = await answering([process.execPath, MAIN])
+  if (!existsSync(EXECUTABLE)) return underNode
+  const executable = await answering([EXECUTABLE])
+  return [...underNode, ...executable.map((row) => ({ ...row, what: `executable: ${row.what}` }))]
+}
+
+async function answering(program: readonly string[]): Promise<readonly Row[]> {
   const directory = mkdtempSync(join(tmpdir(), 'injector-bench-'))
   const ca = await testCa()
   const { cert, key } = await ca.issue()
@@ -25,8 +33,7 @@ export async function injector(): Promise<readonly Row[]> {
   const from = performance.now()
   const [file, ...argv] = [
     ...onOneCore(),
-    process.execPath,
-    join(import.meta.dirname, '../dist/main.js'),
+    ...program,
     'injector',
     '--listen=127.0.0.1:0',
     '--status-listen=127.0.0.1:0',

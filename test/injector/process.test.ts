@@ -1,6 +1,7 @@
 import { once } from 'node:events'
-import { rename, writeFile } from 'node:fs/promises'
+import { mkdir, rename, symlink, writeFile } from 'node:fs/promises'
 import { connect as connectPlain } from 'node:net'
+import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { expect, test } from 'vitest'
 import { testCa } from '../support/certificate.ts'
@@ -39,16 +40,20 @@ test('it is ready without a Kubernetes, serves, and P7: ends with 0 within a sec
   expect(ms).toBeLessThan(1000)
 })
 
-test('P7: a connection that shakes no hands does not hold up the end', async () => {
+test('P7: connections that shake no hands, or bring half of a review, do not hold up the end', async () => {
   await using directory = await temporaryDirectory()
   const ca = await testCa()
   const injector = await startInjector(directory.path, await ca.issue())
-  const socket = connectPlain(injector.port, '127.0.0.1')
-  await once(socket, 'connect')
-  await review(injector.port, ca.cert, pod())
+  const plain = connectPlain(injector.port, '127.0.0.1')
+  const half = connect({ port: injector.port, host: '127.0.0.1', ca: ca.cert })
+  half.on('error', () => undefined)
+  await Promise.all([once(plain, 'connect'), once(half, 'secureConnect')])
+  half.write('POST /mutate HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n')
+  half.write('Content-Type: application/json\r\nExpect: 100-continue\r\n\r\n')
+  await once(half, 'data')
 
   expect((await injector.stop()).code).toBe(0)
-  socket.destroy()
+  plain.destroy()
 })
 
 test('P2: neither a patch nor anything of a pod gets into the log or the metrics', async () => {
@@ -96,5 +101,24 @@ test('P10: a supplied certificate that is replaced is served without a restart, 
     await servedBy(injector.port, two.cert),
   ]).toEqual([false, true])
   expect(await refusalOfOldTls(injector.port)).toBe('ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION')
+  await injector.stop()
+})
+
+test('P10: so is one whose directory the kubelet swaps', async () => {
+  await using directory = await temporaryDirectory()
+  const at = (name: string): string => join(directory.path, name)
+  const [one, two] = await Promise.all([testCa('one'), testCa('two')])
+  await Promise.all([mkdir(at('..1')), mkdir(at('..2'))])
+  await symlink('..1', at('..data'))
+  for (const name of ['tls.crt', 'tls.key']) await symlink(`..data/${name}`, at(name))
+  const injector = await startInjector(directory.path, await one.issue())
+  const next = await two.issue()
+  await writeFile(at('..2/tls.crt'), next.cert)
+  await writeFile(at('..2/tls.key'), next.key)
+  await symlink('..2', at('..data_tmp'))
+  await rename(at('..data_tmp'), at('..data'))
+  await injector.said(/serving a new certificate/)
+
+  expect(await servedBy(injector.port, two.cert)).toBe(true)
   await injector.stop()
 })
