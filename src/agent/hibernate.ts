@@ -12,7 +12,8 @@ const SAID = 75
  * in every state, buries children whose parents are gone, and ends as an agent ends that fails.
  *
  * The agent runs below it, and says through a pipe for how many seconds to sleep and what to tell the
- * next one. The pipe is that of an empty here-document, opened again for writing: it needs no file. A
+ * next one. The pipe is that of a here-document, opened again for writing: it needs no file where the
+ * shell makes none (bash has no pipe for an empty one, and before 5.1 a file, hence the line and `>>`). A
  * signal sets `t` or `h` before anything is killed, and both are looked at after each start, so that
  * none is lost between two commands. One that reaches a child before it has become its program is:
  * hence SIGKILL for what counts seconds, and the second and third try of `end` for the agent.
@@ -22,14 +23,20 @@ t=0 h=0 g=0 s= c= k=
 trap 't=1 g=1; kill -TERM $c; kill -KILL $s' TERM INT
 trap 'h=1 g=1; kill -HUP $c; kill -KILL $s' HUP
 exec 5>&2 2>/dev/null 3<<END
+-
 END
-exec 4>/proc/self/fd/3
+read -r n <&3
+exec 4>>/proc/self/fd/3
 end() { kill -TERM $c; (sleep 1; kill -TERM $c; sleep 1; kill -KILL $c) >&- 5>&- & k=$!; }
 n=$1 w=$2
 shift 2
 while :; do
-  sleep "$n" >&- 5>&- & s=$!
-  if [ $t$h = 00 ]; then wait $s; fi
+  sleep "$n" >&- 5>&- & s=$! r=0
+  if [ $t$h = 00 ]; then wait $s; r=$?; fi
+  if [ $r -gt 0 ] && [ $r -lt 128 ]; then
+    echo "cannot hibernate: sleep ends with $r" >&5
+    exit $r
+  fi
   kill -KILL $s && wait $s
   s=
   [ $t = 0 ] || exit 0
