@@ -52,7 +52,7 @@ RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --ignore-scripts
 COPY tsconfig.json ./
 COPY .config ./.config
 COPY src ./src
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm run build:executable
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm run build && node .config/executable/build.ts
 ARG TARGETARCH
 RUN arch=$(echo "$TARGETARCH" | sed 's/amd64/x64/') && mkdir bin \
   && { mv "dist/conjur-agent-linux-$arch" bin/conjur-agent 2>/dev/null || { test "$arch" = "$(node -p process.arch)" && mv dist/conjur-agent bin/; }; } \

@@ -13,8 +13,8 @@ const UNUSED: readonly { readonly from: RegExp; readonly wanted: RegExp }[] = [
   },
   // SOCKS proxies of a kubeconfig, and its plugins for clouds that Kubernetes itself dropped in 1.26.
   { from: /\/client-node\//, wanted: /^socks(-proxy-agent)?$|^jsonpath-plus$/ },
-  // An experimental parser, and the usual one for processors without SIMD: x64 and arm64 have it.
-  { from: /\/undici\//, wanted: /\/milo\/(no-)?simd\.js$|\/llhttp-wasm\.js$/ },
+  // An experimental parser, and the usual one with SIMD, which Bun refuses where a (virtual) processor has no AVX.
+  { from: /\/undici\//, wanted: /\/milo\/(no-)?simd\.js$|\/llhttp_simd-wasm\.js$/ },
 ]
 
 /** A class that cannot be made, with the names under which others ask for it; of threads, that this is the main one; of traces, that nobody listens. */

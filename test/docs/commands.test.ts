@@ -135,7 +135,7 @@ function filesOf({ page }: Block): string {
 
 /** Programs of others: bash has read the line, and what else they take is theirs. */
 const foreign =
-  /^(az|aws|gcloud|oc|curl|wget|docker|kind|buildah|node|jq|cat|ls|printf|grep|sed|tar|gzip|git|systemctl|systemd-sysusers|systemd-analyze|journalctl|getent|install|mkdir|cp|rm|chmod|ps|kill|sleep|getcap|strace|apt-get|cosign|openssl|sha256sum|sort|head|date|id|unshare|mount|promtool|python3|time|env|tee|base64|diff|gunzip|zstd|man|source|nsenter|cut|tr|wc|awk|find|xargs|watch|make|go|test)$/
+  /^(az|aws|gcloud|oc|curl|wget|docker|kind|buildah|node|jq|cat|ls|printf|grep|sed|tar|gzip|git|systemctl|systemd-sysusers|systemd-analyze|journalctl|getent|install|mkdir|cp|rm|chmod|ps|kill|sleep|getcap|strace|apt-get|cosign|openssl|sha256sum|sort|head|date|id|unshare|mount|promtool|python3|time|env|tee|base64|diff|gunzip|zstd|man|source|nsenter|cut|tr|wc|awk|find|xargs|watch|make|go|test|sh)$/
 
 const kubectlVerbs = new Set(
   'apply annotate create delete describe exec get label logs patch rollout run top version wait auth scale port-forward events api-resources cp debug set edit'.split(

@@ -89,6 +89,13 @@ test.each(['HTTPS_PROXY', 'https_proxy'])(
   },
 )
 
+test('a processor that lacks what the faster parser of replies needs gets through too', async () => {
+  await using proxy = await tunnelProxy(port)
+  const through = agent({ HTTPS_PROXY: proxy.url.href, UNDICI_NO_WASM_SIMD: '1' })
+
+  expect((await through.ended).code).toBe(0)
+})
+
 test.each([
   ['NO_PROXY', 'other.example, .invalid'],
   ['no_proxy', HOST],
