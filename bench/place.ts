@@ -1,6 +1,6 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,6 +16,8 @@ export interface Place {
    * what counts and delays, unless it is told to go straight: being led through costs time.
    */
   fresh(layout: Layout, way?: 'counted' | 'straight'): Readonly<Record<string, string>>
+  /** How many of the values stand in the directory. */
+  published(): number
   /** How many requests were answered since the start, by what they ask for. */
   requests(): Promise<Readonly<Record<string, number>>>
   /** Connections accepted since the start. */
@@ -74,6 +76,9 @@ export async function openPlace(count: number, bytes = 0): Promise<Place> {
         BENCH_LAYOUT: layout,
       }
     },
+    published: () =>
+      new Set(textsBelow(at('secrets')).flatMap((text) => text.match(/value-of-v\d+-/g) ?? []))
+        .size,
     async requests() {
       const answer = told<{ requests: Record<string, number> }>(child)
       child.send('how many?')
@@ -89,6 +94,13 @@ export async function openPlace(count: number, bytes = 0): Promise<Place> {
       await Promise.all([ended, proxy.close()])
     },
   }
+}
+
+function textsBelow(directory: string): readonly string[] {
+  if (!existsSync(directory)) return []
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
 }
 
 async function told<Message>(child: ChildProcess): Promise<Message> {

@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { openPlace, type Place } from './place.ts'
-import { EXECUTABLE, MAIN, WITHOUT_COMPILERS } from './program.ts'
+import { EXECUTABLE, MAIN, other, WITHOUT_COMPILERS } from './program.ts'
 import type { Row } from './runner.ts'
 
 const PASSES = 100
 const TICKS_PER_SECOND = 100
 
 /** What a sidecar of 100 values costs between passes, beside a Node that does nothing: as the image starts it, and without its variables. */
-export async function rest(): Promise<readonly Row[]> {
+export async function rest(compared: string | undefined): Promise<readonly Row[]> {
   const asInTheImage = await between({ MALLOC_ARENA_MAX: '1', MALLOC_MMAP_THRESHOLD_: '65536' })
   const plain = await between({})
   return [
@@ -23,7 +23,74 @@ export async function rest(): Promise<readonly Row[]> {
         unit,
       })),
     ...(existsSync(EXECUTABLE) ? await restOfExecutable() : []),
+    ...(compared === undefined ? [] : await restOfCompared(compared)),
   ]
+}
+
+/** Another program as a sidecar, told how often to refresh by the setting that ours has. */
+async function restOfCompared(compared: string): Promise<readonly Row[]> {
+  const first = await refreshing(compared, { interval: '1h', passes: 1 })
+  const later = await refreshing(compared, { interval: '1s', passes: 1 + PASSES })
+  const each = (what: string, measured: number, unit: string): Row => ({
+    what: `compared: ${what}`,
+    measured: round(measured / PASSES),
+    unit,
+  })
+  return [
+    ...rows('compared: sidecar after the first pass', first.memory),
+    ...rows(`compared: sidecar after ${PASSES} refreshes`, later.memory),
+    each('CPU of an unchanged refresh of 100 values', later.cpuMs - first.cpuMs, 'ms'),
+    each('requests of a refresh', later.requests - first.requests, ''),
+    each('new connections of a refresh', later.connections - first.connections, ''),
+  ]
+}
+
+interface Refreshing {
+  readonly interval: string
+  readonly passes: number
+}
+
+interface Refreshed {
+  readonly memory: Memory
+  readonly cpuMs: number
+  readonly requests: number
+  readonly connections: number
+}
+
+async function refreshing(compared: string, { interval, passes }: Refreshing): Promise<Refreshed> {
+  const [place, secondPlace] = await Promise.all([openPlace(100), openPlace(1)])
+  const [file, ...argv] = other(compared)
+  const sidecar = (at: Place, every: string): ChildProcess =>
+    spawn(file, argv, {
+      env: {
+        ...at.fresh('one file'),
+        CONTAINER_MODE: 'sidecar',
+        CONJUR_SECRETS_REFRESH_INTERVAL: every,
+      },
+      stdio: 'ignore',
+    })
+  const second = sidecar(secondPlace, '1h')
+  const peer = sidecar(place, interval)
+  try {
+    while (((await place.requests())['batch'] ?? 0) < passes) {
+      if (hasEnded(peer)) throw new Error(`${compared} ends with ${String(peer.exitCode)}`)
+      await setTimeout(50)
+    }
+    // What refreshes each second has no longer rest than this.
+    await setTimeout(interval === '1s' ? 500 : 3000)
+    const requests = Object.values(await place.requests()).reduce((sum, count) => sum + count, 0)
+    return { memory: memory(peer), cpuMs: cpuMs(peer), requests, connections: place.connections() }
+  } finally {
+    for (const child of [second, peer].filter((each) => !hasEnded(each))) {
+      child.kill('SIGKILL')
+      await once(child, 'exit')
+    }
+    await Promise.all([place.close(), secondPlace.close()])
+  }
+}
+
+function hasEnded({ exitCode, signalCode }: ChildProcess): boolean {
+  return exitCode !== null || signalCode !== null
 }
 
 /** The executable as its unit starts it, held to what it has of its own: no engine is there to share. */
@@ -50,18 +117,17 @@ async function between(
   extra: Readonly<Record<string, string>>,
   program: readonly [string, ...string[]] = [process.execPath, MAIN],
 ): Promise<readonly Row[]> {
-  const place = await openPlace(100)
+  const [place, secondPlace] = await Promise.all([openPlace(100), openPlace(1)])
   const bare = spawn(process.execPath, ['-e', 'setInterval(() => {}, 1e9)'], { stdio: 'ignore' })
-  const environment = {
-    ...place.fresh('one file'),
-    ...extra,
-    CONJUR_SECRETS_REFRESH_INTERVAL: '1h',
-  }
   const [file, ...script] = program
-  const agent = spawn(file, [...script, 'sidecar'], {
-    env: environment,
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  const sidecar = (at: Place): ChildProcess =>
+    spawn(file, [...script, 'sidecar'], {
+      env: { ...at.fresh('one file'), ...extra, CONJUR_SECRETS_REFRESH_INTERVAL: '1h' },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+  // What one holds for itself shows only where a second one shares the program's pages.
+  const second = sidecar(secondPlace)
+  const agent = sidecar(place)
   try {
     await published(agent)
     await setTimeout(3000)
@@ -110,11 +176,11 @@ async function between(
       },
     ]
   } finally {
-    for (const child of [bare, agent]) {
+    for (const child of [bare, second, agent]) {
       child.kill('SIGKILL')
       await once(child, 'exit')
     }
-    await place.close()
+    await Promise.all([place.close(), secondPlace.close()])
   }
 }
 

@@ -14,7 +14,8 @@ import { traffic } from './traffic.ts'
 
 /**
  * Runs the benches named on the command line, or all, and puts their tables into RESULTS.md. With
- * `--compare CMD` the start of any other program is measured beside ours, with the same environment.
+ * `--compare CMD` any other program is measured beside ours in `start` and `rest`, with the same
+ * environment; what it measures is then printed and not kept.
  */
 const { values: flags, positionals: asked } = parseArgs({
   options: { compare: { type: 'string' } },
@@ -22,7 +23,7 @@ const { values: flags, positionals: asked } = parseArgs({
 })
 const benches: Readonly<Record<string, () => Promise<readonly Row[]>>> = {
   start: () => start(flags.compare),
-  rest,
+  rest: () => rest(flags.compare),
   size: async () => size(),
   hibernate,
   scale,
@@ -56,7 +57,7 @@ for (const [name, bench] of Object.entries(benches)) {
   const text = table(name, rows)
   process.stdout.write(`${text}\n`)
   failed += rows.filter((row) => !holds(row)).length
-  keep(name, text)
+  if (flags.compare === undefined) keep(name, text)
 }
 process.exitCode = failed === 0 ? 0 : 1
 

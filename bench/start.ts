@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { openPlace, type Layout, type Place } from './place.ts'
-import { EXECUTABLE, MAIN, WITHOUT_COMPILERS } from './program.ts'
+import { EXECUTABLE, MAIN, other, WITHOUT_COMPILERS } from './program.ts'
 import { median, type Row } from './runner.ts'
 
 const NODE = process.execPath
@@ -45,7 +45,7 @@ interface Compared {
 
 /** Runs all in turn, so that a machine that grows slow grows slow for each of them. */
 async function compare({ place, layout, compared }: Compared): Promise<readonly Row[]> {
-  const commands: Readonly<Record<string, readonly string[]>> = {
+  const commands: Record<string, readonly string[]> = {
     nothing: [NODE, '-e', '0'],
     bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
     agent: [NODE, MAIN, 'init'],
@@ -56,8 +56,9 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
           'executable without compilers': [EXECUTABLE, 'init'],
         }
       : {}),
-    ...(compared === undefined ? {} : { compared: ['sh', '-c', `exec ${compared}`] }),
   }
+  const fault = compared === undefined ? undefined : await faultOf(compared, { place, layout })
+  if (compared !== undefined && fault === undefined) commands['compared'] = other(compared)
   const times = new Map<string, number[]>(Object.keys(commands).map((name) => [name, []]))
   const runs = place.count > 1000 ? 7 : 21
   for (let round = -1; round < runs; round++) {
@@ -70,23 +71,33 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
   const nothing = times.get('nothing') ?? []
   const bare = times.get('bare') ?? []
   const what = `${place.count} ${place.count === 1 ? 'value' : 'values'}, ${layout}`
-  return Object.keys(commands)
+  const rows = Object.keys(commands)
     .filter((name) => name !== 'nothing')
-    .flatMap((name): Row[] => {
+    .map((name): Row => {
       const took = times.get(name) ?? []
       const ratios = took.map((ms, round) => ms / (nothing[round] ?? Number.NaN))
       const budget = BUDGETS[`${name} ${place.count} ${layout}`]
       const ofBare = median(took.map((ms, round) => ms / (bare[round] ?? Number.NaN))).toFixed(2)
       const ms = `${median(took).toFixed(0)} ms, ${spread(took)}, ${ofBare} × bare`
-      return [
-        {
-          what: `${what}: ${name} (${ms})`,
-          measured: Number(median(ratios).toFixed(2)),
-          unit: '× `node -e 0`',
-          ...(budget === undefined ? {} : { atMost: budget }),
-        },
-      ]
+      return {
+        what: `${what}: ${name} (${ms})`,
+        measured: Number(median(ratios).toFixed(2)),
+        unit: '× `node -e 0`',
+        ...(budget === undefined ? {} : { atMost: budget }),
+      }
     })
+  return fault === undefined ? rows : [...rows, { what: `${what}: compared`, ...fault }]
+}
+
+/** What keeps another program from being measured: it fails, or publishes less than it was asked for. */
+async function faultOf(
+  compared: string,
+  { place, layout }: Omit<Compared, 'compared'>,
+): Promise<Omit<Row, 'what'> | undefined> {
+  const code = await ended(other(compared), place.fresh(layout, 'straight'))
+  if (code !== 0) return { measured: code, unit: 'is its exit code' }
+  const published = place.published()
+  return published < place.count ? { measured: published, unit: 'values published' } : undefined
 }
 
 function spread(times: readonly number[]): string {
@@ -95,18 +106,27 @@ function spread(times: readonly number[]): string {
 
 /** Milliseconds from exec to a good end. */
 async function timed(
-  [file = '', ...argv]: readonly string[],
+  command: readonly string[],
   environment: Readonly<Record<string, string>>,
 ): Promise<number> {
   const from = performance.now()
+  const code = await ended(command, environment)
+  const took = performance.now() - from
+  if (code !== 0) throw new Error(`${command.join(' ')} ends with ${code}`)
+  return took
+}
+
+/** The exit code of a command; -1 where a signal ended it. */
+async function ended(
+  [file = '', ...argv]: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): Promise<number> {
   // As in a container: standard error is a pipe, and somebody reads it.
   const stdio = ['ignore', 'ignore', 'pipe'] as const
   const child = spawn(file, argv, { env: { ...environment }, stdio: [...stdio] })
   child.stderr?.resume()
-  const [code] = await once(child, 'exit')
-  const took = performance.now() - from
-  if (code !== 0) throw new Error(`${file} ${argv.join(' ')} ends with ${String(code)}`)
-  return took
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code ?? -1
 }
 
 async function perPass(place: Place): Promise<readonly Row[]> {
