@@ -53,7 +53,7 @@ while :; do
   c=
   if [ $t = 1 ]; then kill $k; exit 0; fi
   case $r in
-    ${SAID}) read -r n w <&3 ;;
+    ${SAID}) read -r n w <&3; [ $h = 0 ] || n=0 ;;
     129) n=0 ;;
     *) exit $r ;;
   esac

@@ -1,4 +1,5 @@
 import { existsSync, fstatSync } from 'node:fs'
+import { setImmediate as turn } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import { readGiven } from '../config/given.ts'
 import { loadConfig, type AgentConfig } from '../config/load.ts'
@@ -173,9 +174,17 @@ async function sleep(
 ): Promise<number> {
   const { sleeper, tellSleeper, untilAsleep } = await import('./hibernate.ts')
   const asleep = await untilAsleep({ ...run, waking }, () => wake.isRung(), signal)
+  if (isBelowShell) {
+    signal.throwIfAborted()
+    return tellSleeper(asleep)
+  }
+  // A signal that came while files were written would go with this program. It is heard where the loop
+  // waits, and the first turn may begin behind that.
+  await turn()
+  await turn()
   signal.throwIfAborted()
-  if (isBelowShell) return tellSleeper(asleep)
-  const [shell = '', ...args] = sleeper(findShell() ?? '', asleep, ownCommand())
+  const plan = wake.isRung() ? { ...asleep, seconds: 0 } : asleep
+  const [shell = '', ...args] = sleeper(findShell() ?? '', plan, ownCommand())
   process.execve?.(shell, [shell, ...args], process.env)
   throw new Error('this process cannot become another')
 }

@@ -177,6 +177,32 @@ test('P7 SIGTERM at any moment of a waking ends it with 0', async () => {
   }
 })
 
+/** Starts one that writes many files, and sends it the signal while it does, before the shell is there. */
+async function signalledAsItPublishes(signal: NodeJS.Signals): Promise<AgentProcess> {
+  const list = Array.from({ length: 1000 }, (_, index) => `- key${index}: apps/db-user`)
+  const agent = hibernating({
+    CONJUR_SECRETS__MANY: list.join('\n'),
+    CONJUR_SECRET_FILE_FORMAT__MANY: 'plain',
+  })
+  await eventually(() => expect(readdirSync(bench.secrets)).toContain('..1'))
+  agent.kill(signal)
+  return agent
+}
+
+test('P7 SIGTERM while the first set is written ends it with 0', async () => {
+  const agent = await signalledAsItPublishes('SIGTERM')
+
+  expect((await agent.ended).code).toBe(0)
+})
+
+test('SIGHUP while the first set is written leads to a pass that begins after it', async () => {
+  const agent = await signalledAsItPublishes('SIGHUP')
+  bench.conjur.setValue('apps/db-password', 'rotated')
+
+  await eventually(() => expect(db().password).toBe('rotated'))
+  await stop(agent)
+})
+
 test('P7 SIGTERM ends a waking that waits for an answer', async () => {
   const agent = hibernating()
   await asleep(agent)
