@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { pod } from '../injector/pods.ts'
 import { testCa } from '../support/certificate.ts'
 import { review, startInjector } from '../support/injector-process.ts'
+import { EXECUTABLE } from '../support/program.ts'
 import { canLoadSeccomp, UNDER_SECCOMP } from '../support/seccomp.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { workbench } from '../support/workbench.ts'
@@ -87,3 +88,34 @@ describe.skipIf(!canLoadSeccomp())('under the profile of deploy/kubernetes/secco
     expect(stderr).toMatch(/not permitted|permission denied/i)
   })
 })
+
+/** What systemd forbids by `MemoryDenyWriteExecute`: memory to write and execute, and to execute later. */
+const WRITTEN_OR_EXECUTED = {
+  defaultAction: 'SCMP_ACT_ALLOW',
+  syscalls: [
+    ['mmap', 6],
+    ['mprotect', 4],
+    ['pkey_mprotect', 4],
+  ].map(([name, bits]) => ({
+    names: [name],
+    action: 'SCMP_ACT_ERRNO',
+    errnoRet: 1,
+    args: [{ index: 2, value: bits, valueTwo: bits, op: 'SCMP_CMP_MASKED_EQ' }],
+  })),
+}
+
+test.skipIf(EXECUTABLE === undefined || !canLoadSeccomp())(
+  'the executable without compilers needs no memory that is both written and executed',
+  async () => {
+    await using bench = await workbench()
+    const profile = join(bench.directory, 'profile.json')
+    await writeFile(profile, JSON.stringify(WRITTEN_OR_EXECUTED))
+    const held = [...under.slice(0, 2), profile]
+    const agent = bench.start(['sidecar'], { BUN_JSC_useJIT: '0' }, { under: held })
+    await agent.line(({ code }) => code === 'PUBLISHED')
+
+    agent.kill('SIGTERM')
+
+    expect(await agent.ended).toEqual({ code: 0, signal: null })
+  },
+)
