@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,16 +19,20 @@ const FIRST: Waking = {
 
 let directory: string
 let diary: string
+let sleeping: ChildProcess
 
 beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'sleeper-'))
   diary = join(directory, 'diary')
 })
 
-afterEach(() => rmSync(directory, { recursive: true }))
+afterEach(() => {
+  sleeping.kill('SIGKILL')
+  rmSync(directory, { recursive: true })
+})
 
 /** A shell that sleeps, and below it what writes down what it is told and asks for a second of sleep. */
-function start(shell: string, environment: Record<string, string>): ReturnType<typeof spawn> {
+function start(shell: string, environment: Record<string, string>): ChildProcess {
   const text = `echo "$${WAKING}" >>${diary}; echo '1 2/////0/3/'; exit 75`
   const command = ['/bin/sh', '-c', text]
   const [file = '', ...args] = sleeper(shell, { seconds: 0, waking: FIRST }, command)
@@ -46,7 +50,7 @@ test.for([
   'P9 %s %s sleeps for as long as it is told, and hands on what it is told',
   async ([shell, compatible], { skip }) => {
     if (!existsSync(shell)) skip('not on this machine')
-    const sleeping = start(shell, { PATH: '/usr/bin:/bin', BASH_COMPAT: compatible })
+    sleeping = start(shell, { PATH: '/usr/bin:/bin', BASH_COMPAT: compatible })
     const ended = once(sleeping, 'exit')
 
     await vi.waitFor(
@@ -62,7 +66,7 @@ test.for([
 )
 
 test('P9 where nothing counts seconds it ends, so that the platform backs off', async () => {
-  const sleeping = start('/bin/sh', { PATH: directory })
+  sleeping = start('/bin/sh', { PATH: directory })
   let said = ''
   sleeping.stderr?.on('data', (text: Buffer) => (said += text.toString()))
 
