@@ -608,6 +608,24 @@ describe('the release', () => {
     expect(admitted).toBeGreaterThan(10)
   }, 300_000)
 
+  test('may give pods the executable, which serves them as the image does', async () => {
+    const agent = { refreshInterval: '1s', image: WITHOUT_NODE }
+    const file = scratch('executable.yaml', JSON.stringify(values({ agent })))
+    const wait = ['-n', 'conjur', '--wait', '--timeout=120s']
+    await cluster.helm(['upgrade', 'conjur-agent', CHART, '-f', file, ...wait])
+
+    await cluster.apply(pod('compiled'))
+    const { status } = await phase('compiled', 'Running')
+    await setVariable('apps/password', 'by the executable')
+
+    expect(status.initContainerStatuses[0].image).toBe(WITHOUT_NODE)
+    const read = 'require("fs").readFileSync("/conjur/secrets/db.json","utf8")'
+    await eventually('the new value', async () =>
+      (await inside('compiled', read)).includes('by the executable'),
+    )
+    await cluster.kubectl('delete pod compiled -n shop --wait=true')
+  }, 200_000)
+
   test('goes without a trace that would stop pods', async () => {
     await cluster.helm(['uninstall', 'conjur-agent', '-n', 'conjur', '--wait'])
 
