@@ -75,7 +75,8 @@ function connectorTo(through: URL, timeout: number): buildConnector.connector {
   })
   return ({ servername = '', ...to }, done) => {
     // TLS is told no address as a name: the certificate is compared with `host` then.
-    connect(isIP(servername) === 0 ? { ...to, servername } : to, (error, socket) => {
+    const isName = isIP(servername.replace(/^\[|\]$/g, '')) === 0
+    connect(isName ? { ...to, servername } : to, (error, socket) => {
       if (error === null) done(error, socket)
       else done(new SendFailure('proxy', through.host, error), null)
     })

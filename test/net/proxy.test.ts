@@ -1,3 +1,4 @@
+import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, expect, test } from 'vitest'
 import { SendFailure, type HttpRequest } from '../../src/core/http.ts'
 import { proxyFor } from '../../src/net/proxy.ts'
@@ -85,6 +86,29 @@ test.each([403, 407, 502])(
 
     expect(failure).toBeInstanceOf(SendFailure)
     expect(failure).toMatchObject({ message: `the proxy ${through.url.host} lets nothing through` })
+  },
+)
+
+test.each(['127.0.0.1', '::1'])(
+  'a proxy with TLS may be named by its address, %s',
+  async (host) => {
+    const proxyCa = await testCa('Proxy CA')
+    const before = getCACertificates()
+    setDefaultCACertificates([proxyCa.cert])
+    open.push(() => setDefaultCACertificates(before))
+    const tls = await proxyCa.issue({ names: [host] })
+    const through = await tunnelProxy(await conjur(), { host, tls })
+    open.push(() => through[Symbol.asyncDispose]())
+    const { send, close } = createSender({
+      ca: async () => ca.cert,
+      proxy: { proxy: through.url, except: [] },
+      connectTimeoutMs: 2000,
+    })
+    open.push(close)
+
+    const reply = await send(get(new URL('https://conjur.example/')))
+
+    expect(reply.status).toBe(200)
   },
 )
 

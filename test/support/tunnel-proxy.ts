@@ -3,7 +3,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { createServer as createTlsServer } from 'node:https'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 
-/** A proxy of the test's own on 127.0.0.1, which leads every CONNECT to one port of this machine. */
+/** A proxy of the test's own on this machine, which leads every CONNECT to one port of this machine. */
 export interface TunnelProxy extends AsyncDisposable {
   /** Where it is, without credentials. */
   readonly url: URL
@@ -18,13 +18,15 @@ export interface TunnelProxy extends AsyncDisposable {
 export interface TunnelProxyOptions {
   /** What it answers, one after the other, the last one from then on; nothing for `silent`. */
   readonly answers?: readonly (number | 'silent')[]
+  /** Where it listens; 127.0.0.1 unless given. */
+  readonly host?: string
   /** The certificate that it shows; without, it speaks plain HTTP. */
   readonly tls?: { readonly key: string; readonly cert: string }
 }
 
 export async function tunnelProxy(
   port: number,
-  { answers = [200], tls }: TunnelProxyOptions = {},
+  { answers = [200], host = '127.0.0.1', tls }: TunnelProxyOptions = {},
 ): Promise<TunnelProxy> {
   const asked: IncomingMessage[] = []
   const sockets = new Set<Socket>()
@@ -50,14 +52,16 @@ export async function tunnelProxy(
     onward.on('error', () => undefined)
     socket.on('close', () => onward.destroy())
   })
-  server.listen(0, '127.0.0.1')
+  server.listen(0, host)
   await once(server, 'listening')
   const { port: own } = server.address() as AddressInfo
   const cut = (): void => {
     for (const socket of sockets) socket.destroy()
   }
   return {
-    url: new URL(`${tls === undefined ? 'http' : 'https'}://127.0.0.1:${own}`),
+    url: new URL(
+      `${tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${own}`,
+    ),
     asked,
     cut,
     next: async () => {
