@@ -51,9 +51,9 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
     agent: [NODE, MAIN, 'init'],
     ...(existsSync(EXECUTABLE)
       ? {
+          // As its unit and its image start it (docs/executable.md).
           executable: [EXECUTABLE, 'init'],
-          // As its unit starts it (docs/executable.md).
-          'executable without compilers': [EXECUTABLE, 'init'],
+          'executable with compilers': [EXECUTABLE, 'init'],
         }
       : {}),
   }
@@ -63,7 +63,7 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
   const runs = place.count > 1000 ? 7 : 21
   for (let round = -1; round < runs; round++) {
     for (const [name, command] of Object.entries(commands)) {
-      const extra = name.endsWith('without compilers') ? WITHOUT_COMPILERS : {}
+      const extra = name === 'executable' ? WITHOUT_COMPILERS : {}
       const took = await timed(command, { ...place.fresh(layout, 'straight'), ...extra })
       if (round >= 0) times.get(name)?.push(took)
     }
