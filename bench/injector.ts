@@ -15,12 +15,28 @@ const REVIEWS = 20_000
 const LOOKS = [25_000, 50_000, 100_000]
 const GROWTH_MIB = 8
 
-/** How fast the injector answers reviews of 20 KiB pods over kept TLS connections, on one core. */
+/**
+ * How fast the injector answers reviews of 20 KiB pods over kept TLS connections, on one core; beside
+ * it a bare server that reads them and answers as much.
+ */
 export async function injector(): Promise<readonly Row[]> {
+  const bare = await answering([process.execPath, join(import.meta.dirname, 'bare-webhook.mjs')])
   const underNode = await answering([process.execPath, MAIN])
-  if (!existsSync(EXECUTABLE)) return underNode
-  const executable = await answering([EXECUTABLE])
-  return [...underNode, ...executable.map((row) => ({ ...row, what: `executable: ${row.what}` }))]
+  const executable = existsSync(EXECUTABLE) ? await answering([EXECUTABLE]) : []
+  return [
+    ...beside(bare, underNode),
+    ...beside(bare, executable).map((row) => ({ ...row, what: `executable: ${row.what}` })),
+  ]
+}
+
+/** Each figure with the same of the bare server. */
+function beside(bare: readonly Row[], rows: readonly Row[]): readonly Row[] {
+  return rows.map((row, index) => {
+    const yardstick = bare[index]?.measured ?? Number.NaN
+    const isDifference = row.what.startsWith('growth')
+    const ratio = isDifference ? '' : `, ${(row.measured / yardstick).toFixed(2)} ×`
+    return { ...row, what: `${row.what} (bare ${yardstick}${ratio})` }
+  })
 }
 
 async function answering(program: readonly string[]): Promise<readonly Row[]> {

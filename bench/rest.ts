@@ -4,7 +4,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout } from 'node:timers/promises'
 import { openPlace, type Place } from './place.ts'
 import { EXECUTABLE, MAIN, other, WITHOUT_COMPILERS } from './program.ts'
-import type { Row } from './runner.ts'
+import { besideEmptyNode, type Row } from './runner.ts'
 
 const PASSES = 100
 const TICKS_PER_SECOND = 100
@@ -163,7 +163,7 @@ async function between(
         atMost: 10,
       },
       {
-        what: 'CPU of an unchanged refresh of 100 values',
+        what: `CPU of an unchanged refresh of 100 values (${besideEmptyNode(cpu)})`,
         measured: round(cpu),
         unit: 'ms',
         atMost: 5,
@@ -239,7 +239,11 @@ export async function hibernate(): Promise<readonly Row[]> {
         measured: round(each.pss / SLEEPERS),
         unit: 'MiB',
       },
-      { what: 'CPU of a waking that finds nothing changed', measured: round(cpu), unit: 'ms' },
+      {
+        what: `CPU of a waking that finds nothing changed (${besideEmptyNode(cpu)})`,
+        measured: round(cpu),
+        unit: 'ms',
+      },
     ]
   } finally {
     for (const agent of sleepers) {

@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { crowd } from './crowd.ts'
 import { devserver } from './devserver.ts'
@@ -6,6 +6,7 @@ import { fleet } from './fleet.ts'
 import { herdFollowers, herdHibernate, herdOutage, herdRestart } from './herd.ts'
 import { injector } from './injector.ts'
 import { hibernate, rest } from './rest.ts'
+import { EXECUTABLE } from './program.ts'
 import { holds, table, type Row } from './runner.ts'
 import { scale } from './scale.ts'
 import { size } from './size.ts'
@@ -49,6 +50,18 @@ const onlyIfAsked: readonly string[] = [
   'crowd',
 ]
 const results = new URL('RESULTS.md', import.meta.url)
+
+const unknown = asked.filter((name) => !(name in benches))
+if (unknown.length > 0) {
+  const all = Object.keys(benches).join(', ')
+  process.stderr.write(`there is no bench ${unknown.join(', ')}; there are ${all}\n`)
+  process.exit(2)
+}
+if (!existsSync(EXECUTABLE)) {
+  process.stderr.write(
+    'without the executable, whose rows are left out: npm run build:executable\n',
+  )
+}
 
 let failed = 0
 for (const [name, bench] of Object.entries(benches)) {

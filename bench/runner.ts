@@ -46,6 +46,21 @@ export function median(values: readonly number[]): number {
   return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? Number.NaN
 }
 
+/** CPU time of an empty Node from exec on, in milliseconds: what the work of any program is set beside. */
+export function emptyNodeMs(): number {
+  const tell =
+    'const { user, system } = process.cpuUsage(); process.stdout.write(String(user + system))'
+  const times = Array.from({ length: 9 }, () =>
+    Number(execFileSync(process.execPath, ['-e', tell], { encoding: 'utf8' })),
+  )
+  return median(times) / 1000
+}
+
+/** How a time of the processor stands to an empty Node's start: a word for a row. */
+export function besideEmptyNode(cpuMs: number): string {
+  return `${(cpuMs / emptyNodeMs()).toFixed(2)} × \`node -e 0\``
+}
+
 /** The words that hold a command to the first processor, where the machine has the tool for it. */
 export function onOneCore(): readonly string[] {
   try {

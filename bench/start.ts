@@ -29,7 +29,9 @@ export async function start(compared: string | undefined): Promise<readonly Row[
       }
       rows.push(...(await perPass(place)))
       if (count === 1 || count === 1000) rows.push(...(await breakdown(place)))
-      if (count === 100) rows.push(...(await far(place)))
+      for (const awayMs of count === 100 ? [0, 5, 20] : []) {
+        rows.push(...(await compare({ place, layout: 'one file', compared, awayMs })))
+      }
     } finally {
       await place.close()
     }
@@ -41,10 +43,14 @@ interface Compared {
   readonly place: Place
   readonly layout: Layout
   readonly compared: string | undefined
+  /** How far Conjur is away, in milliseconds; absent: nothing stands before it. */
+  readonly awayMs?: number
 }
 
 /** Runs all in turn, so that a machine that grows slow grows slow for each of them. */
-async function compare({ place, layout, compared }: Compared): Promise<readonly Row[]> {
+async function compare({ place, layout, compared, awayMs }: Compared): Promise<readonly Row[]> {
+  const way = awayMs === undefined ? 'straight' : 'counted'
+  place.delay(awayMs ?? 0)
   const commands: Record<string, readonly string[]> = {
     nothing: [NODE, '-e', '0'],
     bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
@@ -60,23 +66,24 @@ async function compare({ place, layout, compared }: Compared): Promise<readonly 
   const fault = compared === undefined ? undefined : await faultOf(compared, { place, layout })
   if (compared !== undefined && fault === undefined) commands['compared'] = other(compared)
   const times = new Map<string, number[]>(Object.keys(commands).map((name) => [name, []]))
-  const runs = place.count > 1000 ? 7 : 21
+  const runs = place.count > 1000 || awayMs !== undefined ? 7 : 21
   for (let round = -1; round < runs; round++) {
     for (const [name, command] of Object.entries(commands)) {
       const extra = name === 'executable' ? WITHOUT_COMPILERS : {}
-      const took = await timed(command, { ...place.fresh(layout, 'straight'), ...extra })
+      const took = await timed(command, { ...place.fresh(layout, way), ...extra })
       if (round >= 0) times.get(name)?.push(took)
     }
   }
   const nothing = times.get('nothing') ?? []
   const bare = times.get('bare') ?? []
-  const what = `${place.count} ${place.count === 1 ? 'value' : 'values'}, ${layout}`
+  const away = awayMs === undefined ? '' : `, ${awayMs} ms away`
+  const what = `${place.count} ${place.count === 1 ? 'value' : 'values'}, ${layout}${away}`
   const rows = Object.keys(commands)
     .filter((name) => name !== 'nothing')
     .map((name): Row => {
       const took = times.get(name) ?? []
       const ratios = took.map((ms, round) => ms / (nothing[round] ?? Number.NaN))
-      const budget = BUDGETS[`${name} ${place.count} ${layout}`]
+      const budget = BUDGETS[`${name} ${place.count} ${layout}${away}`]
       const ofBare = median(took.map((ms, round) => ms / (bare[round] ?? Number.NaN))).toFixed(2)
       const ms = `${median(took).toFixed(0)} ms, ${spread(took)}, ${ofBare} × bare`
       return {
@@ -148,7 +155,7 @@ async function perPass(place: Place): Promise<readonly Row[]> {
   ]
 }
 
-const STAGES = ['engine', 'load', 'tls', 'login', 'batches', 'publish'] as const
+const STAGES = ['engine', 'load', 'tls', 'login', 'batches', 'render', 'publish'] as const
 
 async function breakdown(place: Place): Promise<readonly Row[]> {
   const stages = new Map<string, number[]>(STAGES.map((stage) => [stage, []]))
@@ -162,7 +169,7 @@ async function breakdown(place: Place): Promise<readonly Row[]> {
     }
   }
   return STAGES.map((stage) => ({
-    what: `${place.count} values, one file, of which ${stage === 'publish' ? 'render and publish' : stage}`,
+    what: `${place.count} values, one file, of which ${stage}`,
     measured: Number(median(stages.get(stage) ?? []).toFixed(1)),
     unit: 'ms',
   }))
@@ -178,19 +185,4 @@ async function marked(place: Place): Promise<Readonly<Record<string, number>>> {
   child.stdout.setEncoding('utf8').on('data', (more: string) => (text += more))
   await once(child, 'close')
   return JSON.parse(text) as Record<string, number>
-}
-
-/** The same over a longer way. */
-async function far(place: Place): Promise<readonly Row[]> {
-  const rows: Row[] = []
-  for (const roundTripMs of [0, 5, 20]) {
-    place.delay(roundTripMs)
-    const times: number[] = []
-    for (let round = 0; round < 9; round++) {
-      times.push(await timed([NODE, MAIN, 'init'], place.fresh('one file')))
-    }
-    const measured = Number(median(times).toFixed(0))
-    rows.push({ what: `${place.count} values, ${roundTripMs} ms away`, measured, unit: 'ms' })
-  }
-  return rows
 }
