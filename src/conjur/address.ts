@@ -72,7 +72,8 @@ export function resourceId(account: string, variableId: string): string {
 /** The route of a batch of variables, in the order given. */
 export function batchUrl({ applianceUrl, account }: Place, variableIds: readonly string[]): URL {
   const url = below(applianceUrl, ['secrets'])
-  const ids = variableIds.map((id) => encodeURIComponent(resourceId(account, id)))
+  const prefix = encodeURIComponent(resourceId(account, ''))
+  const ids = variableIds.map((id) => prefix + encodeURIComponent(id))
   url.search = `?variable_ids=${ids.join(',')}`
   return url
 }
@@ -93,15 +94,18 @@ export function splitBatches(
 ): readonly (readonly string[])[] {
   const empty = batchUrl(place, [])
   const overhead = `GET ${empty.pathname}?variable_ids= HTTP/1.1\r\n`.length
+  const prefix = encodeURIComponent(resourceId(place.account, '')).length + 1
   const batches: string[][] = []
+  let batch: string[] = []
   let length = Number.POSITIVE_INFINITY
   for (const id of variableIds) {
-    const size = encodeURIComponent(resourceId(place.account, id)).length + 1
+    const size = prefix + encodeURIComponent(id).length
     if (length + size > limit) {
-      batches.push([])
+      batch = []
+      batches.push(batch)
       length = overhead
     }
-    batches.at(-1)?.push(id)
+    batch.push(id)
     length += size
   }
   return batches

@@ -63,6 +63,7 @@ const nothing: GroupDecision = { files: new Map(), keep: [], gone: [], values: n
 
 function resolve(entry: Entry, { values, unknown }: Snapshot): Resolved {
   const value = values.get(entry.variableId)
+  if (value !== undefined && entry.contentType === 'text') return { entry, state: 'value', value }
   if (value !== undefined) return { entry, state: 'value', ...decodeValue(entry, value) }
   if (unknown.has(entry.variableId)) return { entry, state: 'unknown' }
   return withoutValue(entry)
@@ -108,13 +109,14 @@ function decideList(
   const { path, mode } = group
   const kept = { ...nothing, keep: [path], values: new Map([[path, entries.length]]) }
   if (entries.some(({ state }) => state === 'unknown')) return kept
-  const present = entries.flatMap((resolved): FormatEntry[] => {
+  // A template asks for its secrets by name: one that may be missing is empty there.
+  const isNamed = group.format === 'template' && group.fetchAll === undefined
+  const present: FormatEntry[] = []
+  for (const resolved of entries) {
     const { alias, required } = resolved.entry
-    if (resolved.state === 'value') return [{ alias, value: resolved.value }]
-    // A template asks for its secrets by name: one that may be missing is empty there.
-    const isNamed = group.format === 'template' && group.fetchAll === undefined
-    return isNamed && !required ? [{ alias, value: new Secret('') }] : []
-  })
+    if (resolved.state === 'value') present.push({ alias, value: resolved.value })
+    else if (isNamed && !required) present.push({ alias, value: new Secret('') })
+  }
   const isTextAlone = group.format === 'template' && entries.length === 0
   if (present.length === 0 && !isTextAlone) return { ...nothing, gone: [path] }
   try {
@@ -162,7 +164,9 @@ function asksForAbsent(error: AgentError, entries: readonly Resolved[]): boolean
 }
 
 function notes(entries: readonly Resolved[]): string[] {
-  return entries.flatMap((resolved) =>
-    resolved.state === 'value' && resolved.note !== undefined ? [resolved.note] : [],
-  )
+  const all: string[] = []
+  for (const resolved of entries) {
+    if (resolved.state === 'value' && resolved.note !== undefined) all.push(resolved.note)
+  }
+  return all
 }
