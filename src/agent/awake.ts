@@ -9,7 +9,7 @@ import {
   type Memory,
 } from './memory.ts'
 import { renewalAgeMs, spreadAfter } from './schedule.ts'
-import { fingerprint, type Waking } from './waking.ts'
+import { afterSleep, fingerprint, type Waking } from './waking.ts'
 
 /** How long to sleep, and what to say at the next waking. */
 export interface Sleep {
@@ -35,15 +35,17 @@ const EARLY_MS = 1000
  */
 export async function awake(
   stages: Stages,
-  options: AwakeOptions,
+  { waking: told, ...others }: AwakeOptions,
   signal: AbortSignal,
 ): Promise<Sleep> {
   const { clock } = stages
-  const { waking } = options
+  const zeroAt = clock.now() - clock.monotonic()
+  const waking = told && afterSleep(told, zeroAt)
+  const options = { ...others, waking }
   const startedAt = waking?.startedAt ?? clock.now()
   let memory: Memory = {
     ...emptyMemory,
-    held: options.handOver?.(),
+    held: options.handOver?.(waking?.receivedAt),
     refusals: refusalsOf(options),
   }
   let task = taskOf({ stages, options })
@@ -53,14 +55,15 @@ export async function awake(
     memory = report.memory
     const failure = report.error ?? report.outputErrors[0] ?? options.unmet(report)
     const isWhole = report.error === undefined && report.outputErrors.length === 0
-    const now = clock.now()
+    // The wall clock as it was at the start: nobody sets this one.
+    const now = zeroAt + clock.monotonic()
     if (task.values) {
       const dueAt = nextValues(memory, { clock, options, waits: calm })
       valuesAt = dueAt === undefined ? undefined : now + dueAt - clock.monotonic()
       if (failure === undefined) checkedAt = now
     }
     if (report.loggedIn || renewAt === undefined) {
-      renewAt = renewalAt(memory.held, { stages, options, calm })
+      renewAt = renewalAt(memory.held, { stages, options, calm, now })
     }
     calm = failure === undefined ? calm + 1 : 0
     const attempt = failure === undefined ? 0 : (waking?.attempt ?? 0) + 1
@@ -80,9 +83,11 @@ export async function awake(
     const isRung = options.isRung()
     if (isRung) valuesAt = 0
     const refused = refusedIn(memory)
+    const receivedAt = memory.held && now - elapsedSince(memory.held.received, clock)
+    const instants = { startedAt, checkedAt, valuesAt, renewAt, zeroAt, receivedAt }
     return {
       seconds: isRung ? 0 : secondsOf(dueInMs),
-      waking: { startedAt, checkedAt, valuesAt, renewAt, attempt, calm, refused },
+      waking: { ...instants, attempt, calm, refused },
     }
   }
 }
@@ -122,7 +127,7 @@ function taskOf({ stages, options }: Deciding): Task {
 /** The epoch milliseconds at which a token is to be renewed. */
 function renewalAt(
   held: HeldToken | undefined,
-  { stages, options, calm }: Deciding & { readonly calm: number },
+  { stages, options, calm, now }: Deciding & { readonly calm: number; readonly now: number },
 ): number | undefined {
   if (held === undefined) return undefined
   const { clock } = stages
@@ -132,7 +137,7 @@ function renewalAt(
     foundAtMs: elapsedSince(held.received, clock),
     atMostMs: options.renewAfterMs,
   })
-  return clock.now() + ageMs - elapsedSince(held.received, clock)
+  return now + ageMs - elapsedSince(held.received, clock)
 }
 
 /** What was refused for certain is refused for certain still, until Conjur says otherwise. */

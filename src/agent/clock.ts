@@ -1,3 +1,4 @@
+import { uptime } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** Time, as the agent needs it; tests bring their own. */
@@ -16,10 +17,16 @@ export interface Moment {
   readonly monotonic: number
 }
 
+/** Node's hrtime is one for all processes of a boot, which what sleeps relies on; that of Bun begins with the process. */
+const hrtimeBeganMs =
+  process.versions['bun'] === undefined
+    ? 0
+    : uptime() * 1000 - Number(process.hrtime.bigint()) / 1e6
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   // Not `performance.now()`, behind which Node loads its whole tools of measuring.
-  monotonic: () => Number(process.hrtime.bigint()) / 1e6,
+  monotonic: () => hrtimeBeganMs + Number(process.hrtime.bigint()) / 1e6,
   async sleep(ms, signal) {
     try {
       await delay(ms, undefined, { signal })

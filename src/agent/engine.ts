@@ -76,11 +76,11 @@ function createEngine(
       renewAfterMs: config.conjur.renewAfterMs,
       random: Math.random,
       unmet: unmetOf(config),
-      handOver() {
+      handOver(receivedAt) {
         const found = findToken(config.accessTokenFile)
         if (found === undefined) return undefined
         const { login } = config.conjur
-        const handOver = takeOver(found, { login, clock: systemClock })
+        const handOver = takeOver(found, { login, clock: systemClock, receivedAt })
         observer.handedOver(handOver)
         return 'held' in handOver ? handOver.held : undefined
       },

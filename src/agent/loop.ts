@@ -9,8 +9,8 @@ import type { Wake } from './wake.ts'
 export interface LoopOptions {
   /** What an earlier pass learnt; without it values are read at once. */
   readonly memory?: Memory
-  /** The access token that an earlier process left, if that may be used; asked for at the start, where nothing is remembered. */
-  readonly handOver?: () => HeldToken | undefined
+  /** The access token that an earlier process left, if that may be used; asked for at the start, where nothing is remembered. It came at `receivedAt` at the latest. */
+  readonly handOver?: (receivedAt?: number) => HeldToken | undefined
   /** Undefined: values are read once, until that succeeds. */
   readonly refreshIntervalMs: number | undefined
   readonly retryIntervalMs: number

@@ -19,29 +19,35 @@ export interface Waking {
   readonly calm: number
   /** The variables that were refused for certain, by their fingerprints. */
   readonly refused: ReadonlySet<number>
+  /** What the wall clock that these instants are of showed at zero of the monotonic one, which is one for all processes of a boot. */
+  readonly zeroAt: number | undefined
+  /** When the access token came; undefined if there is none. */
+  readonly receivedAt: number | undefined
 }
 
 /** More refusals than this are confirmed anew by each waking: a command line ends somewhere. */
 const MOST_REFUSED = 500
 
 const WORD =
-  /^(\d{1,15})\/(\d{0,15})\/(\d{0,15})\/(\d{0,15})\/(\d{1,9})\/(\d{1,9})\/((?:\d{1,15},?)*)$/
+  /^(\d{1,15})\/(\d{0,15})\/(\d{0,15})\/(\d{0,15})\/(\d{1,9})\/(\d{1,9})\/((?:\d{1,15},?)*)(?:\/(\d{0,15})\/(\d{0,15}))?$/
 
 /** One word for a command line. */
 export function printWaking(waking: Waking): string {
-  const whole = (ms: number | undefined): string => (ms === undefined ? '' : ms.toFixed(0))
-  const { startedAt, checkedAt, valuesAt, renewAt, attempt, calm, refused } = waking
+  const whole = (ms: number | undefined): string =>
+    ms === undefined ? '' : Math.max(0, ms).toFixed(0)
+  const { startedAt, checkedAt, valuesAt, renewAt, attempt, calm, refused, zeroAt, receivedAt } =
+    waking
   const instants = [startedAt, checkedAt, valuesAt, renewAt].map(whole)
   const prints = [...refused].slice(0, MOST_REFUSED).join(',')
-  return [...instants, attempt, calm, prints].join('/')
+  return [...instants, attempt, calm, prints, whole(zeroAt), whole(receivedAt)].join('/')
 }
 
 /** Undefined where the text is not one that was printed here: then the agent starts as for the first time. */
 export function parseWaking(text: string | undefined): Waking | undefined {
   const fields = WORD.exec(text ?? '')
   if (fields === null) return undefined
-  const [, startedAt, checkedAt = '', valuesAt = '', renewAt = '', attempt, calm, refused = ''] =
-    fields
+  const [, startedAt, checkedAt = '', valuesAt = '', renewAt = '', attempt, calm, ...rest] = fields
+  const [refused = '', zeroAt = '', receivedAt = ''] = rest
   const optional = (digits: string): number | undefined =>
     digits === '' ? undefined : Number(digits)
   return {
@@ -52,6 +58,24 @@ export function parseWaking(text: string | undefined): Waking | undefined {
     attempt: Number(attempt),
     calm: Number(calm),
     refused: new Set(refused.split(',').filter(Boolean).map(Number)),
+    zeroAt: optional(zeroAt),
+    receivedAt: optional(receivedAt),
+  }
+}
+
+/**
+ * The same by the wall clock as it is now. Where that was set back, what was to come comes no later and
+ * what was is no younger (P3); where it went ahead, by whatever cause, or the machine was started anew, it is believed.
+ */
+export function afterSleep(waking: Waking, zeroAt: number): Waking {
+  const setBackMs = Math.max(0, (waking.zeroAt ?? zeroAt) - zeroAt)
+  const moved = (at: number | undefined): number | undefined =>
+    at === undefined ? undefined : at - setBackMs
+  return {
+    ...waking,
+    valuesAt: moved(waking.valuesAt),
+    renewAt: moved(waking.renewAt),
+    receivedAt: moved(waking.receivedAt),
   }
 }
 

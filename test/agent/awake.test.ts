@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest'
 import { awake, type AwakeOptions, type Sleep } from '../../src/agent/awake.ts'
+import { takeOver } from '../../src/agent/hand-over.ts'
 import type { NextPass } from '../../src/agent/loop.ts'
-import { fingerprint, type Waking } from '../../src/agent/waking.ts'
+import { fingerprint, parseWaking, printWaking, type Waking } from '../../src/agent/waking.ts'
 import { ConjurError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { fakeClock, type FakeClock } from '../support/fake-clock.ts'
@@ -53,7 +54,8 @@ function tokenOf(ageS: number) {
 
 function waking(more: Partial<Waking>): Waking {
   const instants = { startedAt: 5, checkedAt: 6, valuesAt: NOW, renewAt: NOW + 250_000 }
-  return { ...instants, attempt: 0, calm: 9, refused: new Set(), ...more }
+  const told = { attempt: 0, calm: 9, refused: new Set<number>(), zeroAt: 0, receivedAt: undefined }
+  return { ...instants, ...told, ...more }
 }
 
 const missing = { kind: 'missing' } as const
@@ -72,6 +74,8 @@ test('the first waking logs in, reads and sleeps until the values are due', asyn
       attempt: 0,
       calm: 1,
       refused: new Set(),
+      zeroAt: 0,
+      receivedAt: NOW,
     },
   })
 })
@@ -153,6 +157,24 @@ test('P4 a refusal is confirmed before sleeping, and then remembered by a number
   expect(sleep.waking.refused).toEqual(new Set([fingerprint('b')]))
 })
 
+test('P3 a wall clock that is set back before the second answer puts nothing off', async () => {
+  const clock: FakeClock[] = []
+  let setBackMs = 0
+  const running = woken({ tokenAgeS: 10 }, (stages, its) => {
+    clock.push(its)
+    stages.server.set('b', missing)
+    Object.assign(stages, { clock: { ...stages.clock, now: () => its.now() - setBackMs } })
+  })
+  await clock[0]?.sleeping()
+  setBackMs = 100_000
+  await clock[0]?.advance(15_000)
+
+  expect((await running).sleep).toMatchObject({
+    seconds: 235,
+    waking: { receivedAt: NOW - 10_000 },
+  })
+})
+
 test('P4 what was refused for certain needs no second answer after a sleep', async () => {
   const { stages, told } = await woken(
     { tokenAgeS: 10, waking: waking({ refused: new Set([fingerprint('b')]) }) },
@@ -213,3 +235,71 @@ test('a failure without a pause is a pause of a second', async () => {
 
   expect(sleep.seconds).toBe(1)
 })
+
+/** Wakings until five minutes are over; the greatest age of the token on the volume, in seconds, and how many there were. */
+async function slept(
+  refreshIntervalMs: number,
+  setBy: (asleep: number) => number,
+): Promise<{ readonly oldestS: number; readonly logins: number }> {
+  const time = fakeClock(NOW)
+  const stages = fakeStages(time)
+  let setByMs = 0
+  const clock = { ...stages.clock, now: () => time.now() + setByMs }
+  let written: { readonly text: Secret; readonly writtenAt: number } | undefined
+  let loggedInAt = 0
+  let logins = 0
+  let oldestS = 0
+  const authenticate = async () => {
+    loggedInAt = time.now()
+    logins++
+    const [iat, exp] = [loggedInAt / 1000, loggedInAt / 1000 + 40]
+    const payload = Buffer.from(JSON.stringify({ iat, exp, sub: 'host/a' })).toString('base64url')
+    const secret = new Secret(JSON.stringify({ protected: 'p', payload, signature: 's' }))
+    written = { text: secret, writtenAt: clock.now() }
+    return { secret, lifetimeMs: 40_000, login: 'host/a' }
+  }
+  let last: Waking | undefined
+  for (let asleep = 0; time.now() < NOW + 300_000; asleep++) {
+    const { seconds, waking: next } = await awake(
+      { ...stages, clock, authenticate },
+      {
+        waking: last,
+        variableIds: [],
+        refreshIntervalMs,
+        retryIntervalMs: 1000,
+        renewAfterMs: undefined,
+        random: () => 0,
+        unmet: () => undefined,
+        isRung: () => false,
+        onPass: () => undefined,
+        handOver(receivedAt) {
+          const found = takeOver(written ?? { why: 'none' }, {
+            login: undefined,
+            clock,
+            receivedAt,
+          })
+          return 'held' in found ? found.held : undefined
+        },
+      },
+      new AbortController().signal,
+    )
+    last = parseWaking(printWaking(next))
+    await time.advance(seconds * 1000)
+    oldestS = Math.max(oldestS, (time.now() - loggedInAt) / 1000)
+    setByMs += setBy(asleep)
+  }
+  return { oldestS, logins }
+}
+
+test.for([10_000, 3_600_000])(
+  'P3 a wall clock that is set while it sleeps makes no token older than it may be, at a pass every %i ms',
+  async (interval) => {
+    for (const ms of [-25_000, -3000, 3000, 25_000, 1e9]) {
+      const once = await slept(interval, (asleep) => (asleep === 1 ? ms : 0))
+      expect(once.oldestS).toBeLessThanOrEqual(30)
+    }
+    const always = await slept(interval, () => -4000)
+    expect(always.oldestS).toBeLessThanOrEqual(30)
+    expect(await slept(interval, () => 0)).toEqual({ oldestS: 30, logins: 10 })
+  },
+)

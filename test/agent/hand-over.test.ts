@@ -13,15 +13,17 @@ function token(claims: Record<string, unknown> = {}): string {
 }
 
 function after(seconds: number, asked: Partial<Asked> = {}): HandOver {
-  const { text, login, writtenAt } = { text: token(), login: 'host/a', writtenAt: NOW, ...asked }
+  const usual = { text: token(), login: 'host/a', writtenAt: NOW, receivedAt: undefined }
+  const { text, login, writtenAt, receivedAt } = { ...usual, ...asked }
   const clock = agentClock(fakeClock(NOW + seconds * 1000))
-  return takeOver({ text: new Secret(text), writtenAt }, { login, clock })
+  return takeOver({ text: new Secret(text), writtenAt }, { login, clock, receivedAt })
 }
 
 interface Asked {
   readonly text: string
   readonly login: string | undefined
   readonly writtenAt: number
+  readonly receivedAt: number | undefined
 }
 
 test('a token with a quarter of its life left is taken over, its age counted from its issue', () => {
@@ -68,6 +70,11 @@ test('a file that does not count says why itself', () => {
     why: 'others may write it',
     isOld: false,
   })
+})
+
+test('P3 the last waking knows better when it came where the wall clock was set back since', () => {
+  expect(after(100, { receivedAt: NOW - 200_000 })).toMatchObject({ ageMs: 300_000 })
+  expect(after(100, { receivedAt: NOW + 200_000 })).toMatchObject({ ageMs: 100_000 })
 })
 
 test('its age goes on by a clock that nobody sets', () => {

@@ -280,6 +280,8 @@ const wakingUp: Waking = {
   attempt: 0,
   calm: 0,
   refused: new Set(),
+  zeroAt: undefined,
+  receivedAt: undefined,
 }
 
 describe('what an earlier run left', () => {

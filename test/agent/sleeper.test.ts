@@ -15,6 +15,8 @@ const FIRST: Waking = {
   attempt: 0,
   calm: 0,
   refused: new Set(),
+  zeroAt: undefined,
+  receivedAt: undefined,
 }
 
 let directory: string
