@@ -45,10 +45,12 @@ export function publishSet(held: HeldDirectory, found: Found, set: FileSet): Pub
       made.push(plan.next)
       build(held, plan.next, { found, files: set.files, unchanged, kept })
     }
-    for (const name of plan.linksBefore) {
-      symlinkSync(linkTarget(name), held.at(name))
-      made.push(name)
-    }
+    held.within('.', (here) => {
+      for (const name of plan.linksBefore) {
+        symlinkSync(linkTarget(name), here.at(name))
+        made.push(name)
+      }
+    })
     if (plan.next !== undefined) placeLink(held, { target: plan.next, half, path: '..data' })
   } catch (error) {
     for (const name of made) remove(held, name)
@@ -111,11 +113,14 @@ function build(
     held,
     deep.map((path) => `${next}/${path}`),
   )
-  for (const [path, file] of files) {
-    const to = `${next}/${path}`
-    const old = unchanged.has(path) ? found.files.get(path) : undefined
-    if (old === undefined || !carry(held, old.place, to)) writeNewFile(held, to, file)
-  }
+  held.within(next, (here) => {
+    for (const [path, file] of files) {
+      const old = unchanged.has(path) ? found.files.get(path) : undefined
+      if (old !== undefined && carry(held, old.place, `${next}/${path}`)) continue
+      if (path.includes('/')) writeNewFile(held, `${next}/${path}`, file)
+      else writeNewFile(here, path, file)
+    }
+  })
   for (const [path, { place, mode }] of kept) {
     const to = `${next}/${path}`
     if (carry(held, place, to)) continue

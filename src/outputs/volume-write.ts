@@ -55,7 +55,11 @@ export function makeParents(held: HeldDirectory, paths: Iterable<string>): void 
 }
 
 /** Writes a file that must not exist yet; it gets its mode before its first byte. */
-export function writeNewFile(held: HeldDirectory, path: string, { content, mode }: SetFile): void {
+export function writeNewFile(
+  held: Pick<HeldDirectory, 'at'>,
+  path: string,
+  { content, mode }: SetFile,
+): void {
   const file = openSync(
     held.at(path),
     constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW,
