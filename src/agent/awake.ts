@@ -1,4 +1,4 @@
-import { elapsedSince } from './clock.ts'
+import { elapsedSince, type Clock } from './clock.ts'
 import { cycle, type Stages, type Task } from './cycle.ts'
 import { backOff, nextValues, type LoopOptions } from './loop.ts'
 import {
@@ -8,7 +8,7 @@ import {
   type HeldToken,
   type Memory,
 } from './memory.ts'
-import { renewalAgeMs, spreadAfter } from './schedule.ts'
+import { isFresh, renewalAgeMs, spreadAfter } from './schedule.ts'
 import { afterSleep, fingerprint, type Waking } from './waking.ts'
 
 /** How long to sleep, and what to say at the next waking. */
@@ -31,7 +31,9 @@ const EARLY_MS = 1000
 
 /**
  * The passes of one waking: one, and where a refusal awaits its second answer (P4) that one too, since
- * nobody remembers the first over a sleep. What the agent knows it reads afresh or finds on the volume.
+ * nobody remembers the first over a sleep. A token that cannot be written is kept here, and tried
+ * again, while it is fresh: else each try would be a login (P9). What the agent knows it reads afresh
+ * or finds on the volume.
  */
 export async function awake(
   stages: Stages,
@@ -49,7 +51,7 @@ export async function awake(
     refusals: refusalsOf(options),
   }
   let task = taskOf({ stages, options })
-  let { checkedAt, valuesAt, renewAt, calm } = waking ?? { ...nothingYet, calm: 0 }
+  let { checkedAt, valuesAt, renewAt, calm, attempt } = waking ?? nothingYet
   for (;;) {
     const report = await cycle(stages, { memory, task }, signal)
     memory = report.memory
@@ -66,7 +68,7 @@ export async function awake(
       renewAt = renewalAt(memory.held, { stages, options, calm, now })
     }
     calm = failure === undefined ? calm + 1 : 0
-    const attempt = failure === undefined ? 0 : (waking?.attempt ?? 0) + 1
+    attempt = failure === undefined ? 0 : attempt + 1
     const waitMs =
       failure === undefined ? 0 : backOff(failure, { attempt, memory, stages, options })
     const renewalInMs = renewAt === undefined ? undefined : Math.max(0, renewAt - now)
@@ -74,9 +76,9 @@ export async function awake(
     const retry = failure === undefined ? undefined : { error: failure, attempt, waitMs }
     const isOpen = isWhole && task.values && awaitsConfirmation(memory)
     options.onPass(report, { retry: isOpen ? undefined : retry, valuesInMs, renewalInMs })
-    if (isOpen) {
-      await clock.sleep(valuesInMs ?? 0, signal)
-      task = { values: true, renew: false }
+    if (isOpen || (report.isTokenUnwritten === true && isFreshIn(waitMs, memory.held, clock))) {
+      await clock.sleep(isOpen ? (valuesInMs ?? 0) : waitMs, signal)
+      task = { ...task, renew: false }
       continue
     }
     const dueInMs = retry?.waitMs ?? Math.min(valuesInMs ?? Infinity, renewalInMs ?? Infinity)
@@ -92,7 +94,20 @@ export async function awake(
   }
 }
 
-const nothingYet = { checkedAt: undefined, valuesAt: undefined, renewAt: undefined } as const
+const nothingYet = {
+  checkedAt: undefined,
+  valuesAt: undefined,
+  renewAt: undefined,
+  calm: 0,
+  attempt: 0,
+} as const
+
+/** Whether there is a token that may still be presented after a wait. */
+function isFreshIn(ms: number, held: HeldToken | undefined, clock: Clock): boolean {
+  if (held === undefined) return false
+  const { token, received } = held
+  return isFresh({ lifetimeMs: token.lifetimeMs, ageMs: elapsedSince(received, clock) + ms })
+}
 
 /** At least one, so that whatever fails at once does not do so without a pause. */
 function secondsOf(ms: number): number {

@@ -44,6 +44,8 @@ export interface Report {
   readonly loggedIn: boolean
   /** Whether Conjur refused the token that was held. */
   readonly isTokenRefused?: boolean
+  /** Whether the access token is not on the volume, where it should be. */
+  readonly isTokenUnwritten?: boolean
   /** What was learnt of each variable; empty where values were not read. */
   readonly outcomes: ReadonlyMap<string, Outcome>
   readonly published: readonly Published[]
@@ -67,6 +69,7 @@ export async function cycle(
   let known = memory
   let loggedIn = false
   let isTokenRefused = false
+  let isTokenUnwritten = false
   let retrieved: Retrieved = { outcomes: new Map() }
   const published: Published[] = []
   const outputErrors: AgentError[] = []
@@ -78,13 +81,17 @@ export async function cycle(
       outputErrors.push(error)
     }
   }
+  const publishToken = async ({ token }: HeldToken): Promise<void> => {
+    if (stages.tokenOutput === undefined) return
+    await publish(stages.tokenOutput, tokenAlone(token))
+    // Nothing else has been published so far.
+    isTokenUnwritten = outputErrors.length > 0
+  }
   const renew = async (): Promise<HeldToken> => {
     const held = await logIn(stages, signal)
     known = { ...known, held }
     loggedIn = true
-    if (stages.tokenOutput !== undefined) {
-      await publish(stages.tokenOutput, tokenAlone(held.token))
-    }
+    await publishToken(held)
     return held
   }
   const end = (error?: AgentError): Report => {
@@ -93,16 +100,14 @@ export async function cycle(
       others === undefined || others.size === 0
         ? retrieved.outcomes
         : new Map([...retrieved.outcomes, ...others])
-    const told = { loggedIn, isTokenRefused, outcomes, published, error, outputErrors }
-    return { memory: known, ...told }
+    const told = { loggedIn, isTokenRefused, isTokenUnwritten, outcomes, published }
+    return { memory: known, ...told, error, outputErrors }
   }
 
   try {
     let held = task.renew || !isUsable(known.held, stages.clock) ? await renew() : known.held
     // Also where it is only this file that an earlier pass could not write (P3).
-    if (!loggedIn && stages.tokenOutput !== undefined) {
-      await publish(stages.tokenOutput, tokenAlone(held.token))
-    }
+    if (!loggedIn) await publishToken(held)
     if (!task.values) return { ...end(), ...standing(known, stages) }
     try {
       retrieved = await stages.retrieve(held.token, signal)

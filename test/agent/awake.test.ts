@@ -3,7 +3,7 @@ import { awake, type AwakeOptions, type Sleep } from '../../src/agent/awake.ts'
 import { takeOver } from '../../src/agent/hand-over.ts'
 import type { NextPass } from '../../src/agent/loop.ts'
 import { fingerprint, parseWaking, printWaking, type Waking } from '../../src/agent/waking.ts'
-import { ConjurError } from '../../src/core/errors.ts'
+import { ConjurError, OutputError } from '../../src/core/errors.ts'
 import { Secret } from '../../src/core/secret.ts'
 import { fakeClock, type FakeClock } from '../support/fake-clock.ts'
 import { fakeStages, unavailable, type FakeStages } from '../support/fake-stages.ts'
@@ -173,6 +173,36 @@ test('P3 a wall clock that is set back before the second answer puts nothing off
     seconds: 235,
     waking: { receivedAt: NOW - 10_000 },
   })
+})
+
+const full = new OutputError('OUTPUT_FULL', 'full', { hint: 'h', retryable: true })
+
+test('P9 a token that cannot be written is not lost: it is awake until that can be done, and logs in once', async () => {
+  const clock: FakeClock[] = []
+  const running = woken({ tokenAgeS: 360, waking: waking({ renewAt: NOW }) }, (stages, its) => {
+    clock.push(its)
+    stages.faults.token.push(full, full)
+  })
+  for (const ms of [1000, 2000]) {
+    await clock[0]?.sleeping()
+    await clock[0]?.advance(ms)
+  }
+  const { stages, sleep } = await running
+
+  expect(stages.events.filter((event) => event === 'login')).toHaveLength(1)
+  expect(stages.shown.token).toBe('token-1')
+  expect(sleep).toMatchObject({ seconds: 300, waking: { attempt: 0 } })
+})
+
+test('P9 it goes to sleep before that token is no longer fresh, and the next waking logs in', async () => {
+  const { stages, sleep } = await woken({}, (its, clock) => {
+    its.faults.token.push(...Array.from({ length: 99 }, () => full))
+    Object.assign(its, { clock: { ...its.clock, sleep: (ms: number) => clock.advance(ms) } })
+  })
+
+  expect(stages.events.filter((event) => event === 'login')).toHaveLength(1)
+  expect(stages.clock.now() - NOW).toBeGreaterThan(320_000)
+  expect(sleep).toMatchObject({ seconds: 30, waking: { checkedAt: 6 } })
 })
 
 test('P4 what was refused for certain needs no second answer after a sleep', async () => {

@@ -93,6 +93,19 @@ test('between passes a shell sleeps in the place of the agent, and the set, the 
   await stop(agent)
 })
 
+test('P9 while the access token cannot be written it stays awake, logs in once, and sleeps when it can', async () => {
+  await mkdir(join(bench.tokenFile, 'in-the-way'), { recursive: true })
+  const agent = hibernating()
+  await eventually(() => expect(batches()).toBeGreaterThan(2))
+
+  await rm(bench.tokenFile, { recursive: true })
+  await asleep(agent)
+
+  expect(statSync(bench.tokenFile).isFile()).toBe(true)
+  expect(logins()).toBe(1)
+  await stop(agent)
+})
+
 test('it wakes by time, reads afresh, touches nothing that has not changed, and logs in once', async () => {
   const agent = hibernating(QUICK)
   await asleep(agent)
