@@ -54,7 +54,8 @@ async function compare({ place, layout, compared, awayMs }: Compared): Promise<r
   const commands: Record<string, readonly string[]> = {
     nothing: [NODE, '-e', '0'],
     bare: [NODE, join(import.meta.dirname, 'bare.mjs')],
-    agent: [NODE, MAIN, 'init'],
+    // As the image starts it.
+    agent: [NODE, '--disable-sigusr1', MAIN, 'init'],
     ...(existsSync(EXECUTABLE)
       ? {
           // As its unit and its image start it (docs/executable.md).
