@@ -78,7 +78,7 @@ export async function awake(
     options.onPass(report, { retry: isOpen ? undefined : retry, valuesInMs, renewalInMs })
     if (isOpen || (report.isTokenUnwritten === true && isFreshIn(waitMs, memory.held, clock))) {
       await clock.sleep(isOpen ? (valuesInMs ?? 0) : waitMs, signal)
-      task = { ...task, renew: false }
+      task = { values: true, renew: false }
       continue
     }
     const dueInMs = retry?.waitMs ?? Math.min(valuesInMs ?? Infinity, renewalInMs ?? Infinity)
