@@ -1,5 +1,6 @@
 import { uptime } from 'node:os'
 import { setTimeout as delay } from 'node:timers/promises'
+import { runtimeOf } from '../core/runtime.ts'
 
 /** Time, as the agent needs it; tests bring their own. */
 export interface Clock {
@@ -17,11 +18,10 @@ export interface Moment {
   readonly monotonic: number
 }
 
-/** Node's hrtime is one for all processes of a boot, which what sleeps relies on; that of Bun begins with the process. */
-const hrtimeBeganMs =
-  process.versions['bun'] === undefined
-    ? 0
-    : uptime() * 1000 - Number(process.hrtime.bigint()) / 1e6
+/** What sleeps relies on one clock for all processes of a boot. */
+const hrtimeBeganMs = runtimeOf(process).sharesHrtime
+  ? 0
+  : uptime() * 1000 - Number(process.hrtime.bigint()) / 1e6
 
 export const systemClock: Clock = {
   now: () => Date.now(),

@@ -15,6 +15,8 @@ export interface Runtime {
   readonly hasNativeSend: boolean
   /** Whether its server for HTTPS goes on with the certificate it started with. */
   readonly keepsCertificate: boolean
+  /** Whether its hrtime is one for all processes of a boot, or begins with each. */
+  readonly sharesHrtime: boolean
   /** The words that start this very program again; a command line follows them. */
   readonly program: readonly [string, ...string[]]
   /** The words of a process that does nothing but end with this code; undefined where `exit` is as good. */
@@ -32,6 +34,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
       isExecutable: true,
       hasNativeSend: true,
       keepsCertificate: true,
+      sharesHrtime: false,
       // argv[1] is a name inside the file, and no word of a command line.
       program: [execPath],
       // Bun's `exit` waits for no thread.
@@ -43,6 +46,7 @@ export function runtimeOf({ execPath, argv, versions }: EngineFacts): Runtime {
     isExecutable: false,
     hasNativeSend: false,
     keepsCertificate: false,
+    sharesHrtime: true,
     program: [execPath, argv[1] ?? ''],
     ending: (code) => [execPath, '-e', `process.exit(${code})`],
   }
