@@ -7,13 +7,13 @@ import { authenticate } from '../conjur/authenticate.ts'
 import { listVariables, type ListedVariable } from '../conjur/list.ts'
 import { isConjur, retrieve, type Outcome } from '../conjur/retrieve.ts'
 import type { IdentityError } from '../core/errors.ts'
-import type { Send } from '../core/http.ts'
+import { SendFailure, type Send } from '../core/http.ts'
 import { createSource } from '../identity/create.ts'
 import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
 import { createFollowers, type Followers, type Switch } from '../net/followers.ts'
 import { createSender, type Sender, type SendOptions } from '../net/send.ts'
-import { readCa } from '../net/trusted-ca.ts'
+import { examineCa, readCa } from '../net/trusted-ca.ts'
 import { kubernetesSecrets, type KubernetesSecrets } from '../outputs/kubernetes-secrets.ts'
 import { createReloader, type Reloaded, type Reloader } from '../outputs/reload.ts'
 import { groupPaths } from '../outputs/secret-group.ts'
@@ -175,7 +175,16 @@ function connect(
     return sender
   }
   const remote = { connectTimeoutMs: REMOTE_CONNECT_MS, proxy: conjur.proxy }
-  const { send: toConjur, connectAhead } = opened({ ca: () => readCa(conjur.ca), ...remote })
+  const { send, connectAhead } = opened({ ca: () => readCa(conjur.ca), ...remote })
+  const toConjur: Send = async (request) => {
+    try {
+      return await send(request)
+    } catch (error) {
+      // If the CA is broken inside, it is that which is told.
+      if (error instanceof SendFailure) await examineCa(conjur.ca)
+      throw error
+    }
+  }
   const { send: toPlatform } = opened({ connectTimeoutMs: LOCAL_CONNECT_MS })
   const { send: toInternet } = opened(remote)
   let isAhead = false

@@ -3,7 +3,7 @@ import { noReply } from '../conjur/refusal.ts'
 import { ConjurError } from '../core/errors.ts'
 import type { SendFailure } from '../core/http.ts'
 import { certificatesIn, type ShownCertificate, type TlsFacts } from '../net/probe.ts'
-import { readCa } from '../net/trusted-ca.ts'
+import { examineCa } from '../net/trusted-ca.ts'
 import { atEach, besides, keeping, serversOf } from './each-server.ts'
 import type { Known, Tools } from './known.ts'
 import { degraded, passed, type Finding } from './report.ts'
@@ -18,7 +18,7 @@ export async function checkTls(
   tools: Tools,
   signal: AbortSignal,
 ): Promise<[Finding, Known]> {
-  const pem = await readCa(known.partial.conjur.ca)
+  const pem = await examineCa(known.partial.conjur.ca)
   const servers = serversOf(known.partial)
   const { worked, errors } = await atEach(servers, { tools, signal }, async (url, until) => {
     const shown = await handshake(url, { pem, tools, signal: until })

@@ -6,7 +6,7 @@ import { readTokenProxyCa } from '../identity/token-proxy.ts'
 import { createTokenWith } from '../kubernetes/token-request.ts'
 import { probe } from '../net/probe.ts'
 import { createSender, type Sender } from '../net/send.ts'
-import { readCa } from '../net/trusted-ca.ts'
+import { examineCa } from '../net/trusted-ca.ts'
 import { readFile } from 'node:fs/promises'
 import type { Tools } from './known.ts'
 import { readOperatorToken } from './operator.ts'
@@ -41,7 +41,7 @@ export function createTools({
       toConjur(conjur: PartialConfig['conjur']) {
         if (toConjur === undefined) {
           toConjur = createSender({
-            ca: () => readCa(conjur.ca),
+            ca: () => examineCa(conjur.ca),
             proxy: conjur.proxy,
             connectTimeoutMs: timeoutMs,
           })

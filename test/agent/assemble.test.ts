@@ -1,5 +1,7 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:https'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { assemble, type Assembly } from '../../src/agent/assemble.ts'
 import { systemClock } from '../../src/agent/clock.ts'
@@ -9,6 +11,7 @@ import { Secret } from '../../src/core/secret.ts'
 import { testCa } from '../support/certificate.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
 import { accessTokenJson } from '../support/scripted-send.ts'
+import { temporaryDirectory } from '../support/temporary-directory.ts'
 import { tokenMaker } from '../support/token-maker.ts'
 
 const VALUE = '/secrets/acme/variable/app%2Fuser'
@@ -132,4 +135,32 @@ test('while the platform answers, the connection is opened by which its answer g
   expect(connections).toBe(1)
   await close()
   conjur.close()
+})
+
+test('P6 a CA file that is broken inside is what is told of a login that trusts nobody', async () => {
+  const ca = await testCa()
+  const der = Buffer.from(ca.cert.replaceAll(/-----[^-]+-----/g, ''), 'base64')
+  der[4] = 0x31
+  await using directory = await temporaryDirectory()
+  const file = join(directory.path, 'ca.pem')
+  await writeFile(
+    file,
+    `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`,
+  )
+  await using server = await loopbackServer(
+    (_request, response) => response.end(),
+    await ca.issue(),
+  )
+  const { stages, close } = await assembled({
+    CONJUR_APPLIANCE_URL: server.url.origin,
+    CONJUR_CERT_FILE: file,
+    CONJUR_ACCOUNT: 'acme',
+    CONJUR_AUTHENTICATOR: 'authn-jwt/prod',
+  })
+  const credential = { kind: 'api-key', secret: new Secret('key') } as const
+
+  const login = stages.authenticate(credential, new AbortController().signal)
+
+  await expect(login).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
+  await close()
 })
