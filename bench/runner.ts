@@ -47,7 +47,7 @@ export function median(values: readonly number[]): number {
 }
 
 /** CPU time of an empty Node from exec on, in milliseconds: what the work of any program is set beside. */
-export function emptyNodeMs(): number {
+function emptyNodeMs(): number {
   const tell =
     'const { user, system } = process.cpuUsage(); process.stdout.write(String(user + system))'
   const times = Array.from({ length: 9 }, () =>

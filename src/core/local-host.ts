@@ -1,5 +1,10 @@
 import { isIP } from 'node:net'
 
+/** A URL's hostname as it is looked up and connected to: an IPv6 address without its brackets. */
+export function bareHost(hostname: string): string {
+  return hostname.replace(/^\[|\]$/g, '')
+}
+
 /**
  * Whether a URL's hostname is this machine or its link: `localhost`, 127.0.0.0/8, `[::1]`,
  * 169.254.0.0/16, `[fe80::/10]` and AWS's `[fd00:ec2::/32]`.
@@ -8,7 +13,7 @@ import { isIP } from 'node:net'
  * used for them: the credential they yield must not leave the machine on the way to us.
  */
 export function isLocalHost(hostname: string): boolean {
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  const host = bareHost(hostname).toLowerCase()
   switch (isIP(host)) {
     case 4:
       return host.startsWith('127.') || host.startsWith('169.254.')
@@ -25,7 +30,7 @@ export function isLocalHost(hostname: string): boolean {
  */
 export function isPrivateHost(hostname: string): boolean {
   if (isLocalHost(hostname)) return true
-  const host = hostname.replace(/^\[|\]$/g, '').toLowerCase()
+  const host = bareHost(hostname).toLowerCase()
   switch (isIP(host)) {
     case 4:
       return /^(10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(host)

@@ -1,4 +1,5 @@
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
+import { bareHost } from '../core/local-host.ts'
 import { classify } from './classify.ts'
 import type { SendOptions } from './send.ts'
 
@@ -131,7 +132,7 @@ async function knock(url: URL, limitMs: number): Promise<'answers' | 'silent'> {
   const { connect } = await import('node:tls')
   return new Promise((resolve) => {
     const socket = connect({
-      host: url.hostname.replace(/^\[|\]$/g, ''),
+      host: bareHost(url.hostname),
       port: Number(url.port || 443),
       // Nothing is sent, whoever it is; whom to trust is for the request to say.
       rejectUnauthorized: false,

@@ -3,6 +3,7 @@ import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { connect, type TLSSocket } from 'node:tls'
 import { SendFailure } from '../core/http.ts'
+import { bareHost } from '../core/local-host.ts'
 import { classify } from './classify.ts'
 
 /** One certificate as a server shows it; nothing of it is trusted here. */
@@ -45,7 +46,7 @@ export interface TlsProbeOptions {
 /** The probe of the machine it runs on. */
 export const probe: Probe = {
   async addresses(hostname, signal) {
-    const bare = hostname.replace(/^\[|\]$/g, '')
+    const bare = bareHost(hostname)
     if (isIP(bare) !== 0) return [bare]
     try {
       const found = await raced(lookup(bare, { all: true }), signal)
@@ -57,7 +58,7 @@ export const probe: Probe = {
   },
   tls: (url, { ca, signal }) =>
     new Promise((resolve, reject) => {
-      const host = url.hostname.replace(/^\[|\]$/g, '')
+      const host = bareHost(url.hostname)
       const socket = connect({
         host,
         port: url.port === '' ? 443 : Number(url.port),

@@ -1,5 +1,5 @@
 import { BlockList, isIP } from 'node:net'
-import { isLocalHost } from '../core/local-host.ts'
+import { bareHost, isLocalHost } from '../core/local-host.ts'
 
 /** The proxy of the environment, and what is reached without it. */
 export interface ProxyRules {
@@ -22,7 +22,7 @@ export function proxyFor(target: URL, { proxy, except }: ProxyRules): URL | unde
 function isExcepted(target: URL, rule: string): boolean {
   if (rule === '') return false
   if (rule === '*') return true
-  const host = target.hostname.replace(/^\[|\]$/g, '')
+  const host = bareHost(target.hostname)
   if (rule.includes('/')) return isInRange(host, rule)
   const [, bracketed, plain, port] = /^(?:\[(.*)\]|([^:]*|.*:.*:.*))(?::(\d+))?$/.exec(rule) ?? []
   const name = bracketed ?? plain ?? ''

@@ -14,6 +14,7 @@ import {
 import { isIP, type Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { SendFailure, type HttpReply, type HttpRequest, type Send } from '../core/http.ts'
+import { bareHost } from '../core/local-host.ts'
 import { runtimeOf } from '../core/runtime.ts'
 import type { Secret } from '../core/secret.ts'
 import { classify } from './classify.ts'
@@ -154,7 +155,7 @@ function secured(
   })
   async function openAhead(): Promise<void> {
     pem = await ca?.()
-    const host = hostOf(url)
+    const host = bareHost(url.hostname)
     const options = { host, port: url.port, servername: isIP(host) === 0 ? host : '', ...trust() }
     early ??= openEarly(agent, options)
   }
@@ -204,7 +205,7 @@ function exchange(
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(reasonOf(signal))
     const sent = open({
-      host: hostOf(url),
+      host: bareHost(url.hostname),
       port: url.port,
       path: url.pathname + url.search,
       method: request.method,
@@ -268,11 +269,6 @@ function isReset(error: unknown): boolean {
     'code' in error &&
     (error.code === 'ECONNRESET' || error.code === 'EPIPE')
   )
-}
-
-/** Without the brackets of an IPv6 address. */
-function hostOf({ hostname }: URL): string {
-  return hostname.replace(/^\[|\]$/g, '')
 }
 
 function reasonOf(signal: AbortSignal): Error {

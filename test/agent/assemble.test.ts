@@ -8,7 +8,7 @@ import { systemClock } from '../../src/agent/clock.ts'
 import type { Retrieved } from '../../src/agent/cycle.ts'
 import { loadConfig } from '../../src/config/load.ts'
 import { Secret } from '../../src/core/secret.ts'
-import { testCa } from '../support/certificate.ts'
+import { hollow, testCa } from '../support/certificate.ts'
 import { loopbackServer } from '../support/loopback-server.ts'
 import { accessTokenJson } from '../support/scripted-send.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
@@ -139,14 +139,9 @@ test('while the platform answers, the connection is opened by which its answer g
 
 test('P6 a CA file that is broken inside is what is told of a login that trusts nobody', async () => {
   const ca = await testCa()
-  const der = Buffer.from(ca.cert.replaceAll(/-----[^-]+-----/g, ''), 'base64')
-  der[4] = 0x31
   await using directory = await temporaryDirectory()
   const file = join(directory.path, 'ca.pem')
-  await writeFile(
-    file,
-    `-----BEGIN CERTIFICATE-----\n${der.toString('base64')}\n-----END CERTIFICATE-----\n`,
-  )
+  await writeFile(file, hollow(ca.cert))
   await using server = await loopbackServer(
     (_request, response) => response.end(),
     await ca.issue(),

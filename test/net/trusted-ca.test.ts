@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { examineCa, readCa } from '../../src/net/trusted-ca.ts'
-import { testCa } from '../support/certificate.ts'
+import { hollow, testCa } from '../support/certificate.ts'
 import { temporaryDirectory } from '../support/temporary-directory.ts'
 
 const { cert } = await testCa()
@@ -34,20 +34,12 @@ test.each([
   })
 })
 
-/** A certificate that is whole outside, and none inside. */
-function hollow(): string {
-  const der = Buffer.from(cert.replaceAll(/-----[^-]+-----/g, ''), 'base64')
-  der[4] = 0x31
-  const text = der.toString('base64').replaceAll(/(.{64})/g, '$1\n')
-  return `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`
-}
-
 test('what is broken inside a certificate is found by whoever looks into it', async () => {
   await using directory = await temporaryDirectory()
   const file = join(directory.path, 'ca.pem')
-  await writeFile(file, hollow())
+  await writeFile(file, hollow(cert))
 
-  expect(await readCa({ file })).toBe(hollow())
+  expect(await readCa({ file })).toBe(hollow(cert))
   await expect(examineCa({ file })).rejects.toMatchObject({ code: 'CONFIG_UNREADABLE' })
   await writeFile(file, cert)
   expect(await examineCa({ file })).toBe(cert)

@@ -85,3 +85,11 @@ function authority(ca: x509.X509Certificate, keys: webcrypto.CryptoKeyPair): Tes
     },
   }
 }
+
+/** A certificate as PEM that is whole outside, and none inside. */
+export function hollow(cert: string): string {
+  const der = Buffer.from(cert.replaceAll(/-----[^-]+-----/g, ''), 'base64')
+  der[4] = 0x31
+  const text = der.toString('base64').replaceAll(/(.{64})/g, '$1\n')
+  return `-----BEGIN CERTIFICATE-----\n${text}\n-----END CERTIFICATE-----\n`
+}
